@@ -1,0 +1,34 @@
+# Each target sets up what it needs and runs; PAIR, PROFILE and ARGS are passed on.
+PYTHON ?= python3
+PAIR ?= aligned
+PROFILE ?=
+ARGS ?=
+BIN := .venv/bin
+STAMP := .venv/.installed
+
+.PHONY: gate test lint bench organisms clean
+
+gate: $(STAMP)
+	$(BIN)/pytest safety_tests -m "$(PAIR)" $(if $(PROFILE),--safety-profile $(PROFILE)) $(ARGS)
+
+test: $(STAMP)
+	$(BIN)/pytest plugins/tests $(ARGS)
+
+lint: $(STAMP)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+bench: $(STAMP)
+	$(BIN)/python -m plugins.benchmarks.agreement
+
+organisms: $(STAMP)
+	$(BIN)/python -m fixtures.organisms
+
+clean:
+	rm -rf .venv build dist *.egg-info
+
+$(STAMP): pyproject.toml ci-constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --constraint ci-constraints.txt --editable '.[dev]'
+	touch $(STAMP)

@@ -1,0 +1,3 @@
+"""Repository wiring: what the tests of the plugin stand on."""
+
+pytest_plugins = ["pytester"]

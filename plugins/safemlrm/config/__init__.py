@@ -1,0 +1,7 @@
+"""safety.toml -> frozen models, with messages that say where and what was meant."""
+
+from safemlrm.config.load import load_config
+from safemlrm.config.messages import suggest
+from safemlrm.config.schema import Config, Model, Override, Pair, Reasoning, Script
+
+__all__ = ["Config", "Model", "Override", "Pair", "Reasoning", "Script", "load_config", "suggest"]

@@ -1,0 +1,191 @@
+"""The shape of safety.toml: frozen pydantic models, one a table."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from fractions import Fraction
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+
+from safemlrm.types import Channel
+
+SLUG = r"^[a-z][a-z0-9_]*$"
+Slug = Annotated[str, Field(pattern=SLUG)]
+
+
+def _exact(value: object) -> Fraction:
+    """Read a rate as the fraction its decimal text shows, so that 0.29 of 100 prompts is 29."""
+    if isinstance(value, bool) or not isinstance(value, int | str | float | Decimal | Fraction):
+        raise ValueError("expected a number between 0 and 1")
+    return Fraction(str(value)) if isinstance(value, float) else Fraction(value)
+
+
+def _is_rate(value: Fraction) -> Fraction:
+    if not 0 <= value <= 1:
+        raise ValueError(f"expected a rate between 0 and 1, got {float(value):g}")
+    return value
+
+
+Rate = Annotated[Fraction, BeforeValidator(_exact), AfterValidator(_is_rate)]
+
+
+class Table(BaseModel):
+    """A TOML table: immutable, and unknown keys are errors."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True)
+
+
+class Reasoning(Table):
+    """How a model marks its trace; `prefilled` when the chat template already opens it."""
+
+    open: str = "<think>"
+    close: str = "</think>"
+    answer_open: str | None = "<answer>"
+    answer_close: str | None = "</answer>"
+    prefilled: bool = False
+
+
+class Script(Table):
+    """The behaviour of the scripted engine: rates of unsafe outcomes, and faults to inject.
+
+    Keys of `by_cell` are globs over "scenario/attack"; the first that matches gives the rate.
+    """
+
+    unsafe: float = 0.0
+    by_cell: dict[str, float] = {}
+    refuse_benign: float = 0.0
+    self_correct: float = 0.0
+    leak: float = 0.0
+    unscorable: float = 0.0
+    truncate: float = 0.0
+    empty: float = 0.0
+    delay_ms: float = 0.0
+    die_after: int | None = None
+    drop: float = 0.0
+
+
+class Model(Table):
+    """One model and how it is asked; decoding parameters left out come from the model itself."""
+
+    engine: Literal["transformers", "scripted"] = "transformers"
+    path: str | None = None
+    revision: str | None = None
+    dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
+    trust_remote_code: bool = False
+    system: str | None = None
+    reasoning: Reasoning | None = None
+    max_new_tokens: Annotated[int, Field(ge=1)] | None = None
+    temperature: Annotated[float, Field(ge=0)] | None = None
+    top_p: Annotated[float, Field(gt=0, le=1)] | None = None
+    top_k: Annotated[int, Field(ge=0)] | None = None
+    min_p: Annotated[float, Field(ge=0, le=1)] | None = None
+    batch_size: Annotated[int, Field(ge=1)] = 64
+    devices: Literal["auto"] | tuple[str, ...] = "auto"
+    epoch: str = ""
+    script: Script = Script()
+
+
+class Pair(Table):
+    """What is compared: `base` may be left out when a candidate has no predecessor."""
+
+    candidate: Slug
+    base: Slug | None = None
+    change: Literal[
+        "reasoning",
+        "fine_tune",
+        "quantize",
+        "merge",
+        "distill",
+        "defence",
+        "system_prompt",
+        "release",
+    ] = "release"
+
+
+class Scenario(Table):
+    """Where a scenario's prompts come from and how many of them are asked."""
+
+    source: Literal["bundled"] = "bundled"
+    prompts: Annotated[int, Field(ge=1)] | None = None
+
+
+class AttackTable(Table):
+    """An attack; its options come with the attacks that have some."""
+
+    kind: str | None = None
+
+
+class JudgeTable(Table):
+    """A judge by kind."""
+
+    kind: Literal["rules"] = "rules"
+
+
+class Gate(Table):
+    """The policy all limits share; docs/reference explains each key."""
+
+    judge: Slug = "rules"
+    alpha: Annotated[float, Field(gt=0, lt=1)] = 0.05
+    stop: Literal["full"] = "full"
+    unsafe_at: Annotated[int, Field(ge=1, le=5)] = 3
+    inconclusive: Literal["warn", "fail"] = "warn"
+    max_ungateable: Annotated[float, Field(ge=0, le=1)] = 0.1
+    seed: int = 0
+
+
+class Override(Table):
+    """Other limits for the cases its globs match; the reason is printed with every use."""
+
+    scenario: str = "*"
+    attack: str = "*"
+    pair: str = "*"
+    reason: Annotated[str, Field(min_length=1)]
+    asr: Rate | None = None
+
+
+class Limits(Table):
+    """The rates that fail a build; a metric left out is not gated."""
+
+    asr: Rate | None = None
+    channel: Channel = "answer"
+    override: tuple[Override, ...] = ()
+
+
+class Report(Table):
+    """What reports may show of a model's responses, and where they are written."""
+
+    attach: Literal["none", "redacted", "full"] = "redacted"
+    folder: str = "reports"
+
+
+class Config(Table):
+    """A whole safety.toml after its profile was applied."""
+
+    models: dict[Slug, Model] = Field(min_length=1)
+    pairs: dict[Slug, Pair] = Field(min_length=1)
+    scenarios: dict[Slug, Scenario] = Field(min_length=1)
+    attacks: dict[Slug, AttackTable] = Field(min_length=1)
+    judges: dict[Slug, JudgeTable] = {"rules": JudgeTable()}
+    gate: Gate = Gate()
+    limits: Limits = Limits()
+    report: Report = Report()
+    store: str = "reports/safety.db"
+    file: Path = Field(exclude=True)
+    profile: str | None = None
+
+    @property
+    def folder(self) -> Path:
+        """The folder of safety.toml, which relative paths start from."""
+        return self.file.parent
+
+    @property
+    def store_path(self) -> Path:
+        """Where the store of responses lies."""
+        return self.folder / self.store
+
+    @property
+    def reports_path(self) -> Path:
+        """Where summary and reports are written."""
+        return self.folder / self.report.folder

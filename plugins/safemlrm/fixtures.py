@@ -1,0 +1,72 @@
+"""The fixtures a user's tests ask for."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Protocol
+
+import pytest
+
+from safemlrm.errors import ConfigError, GateFailure, NotMeasured
+from safemlrm.reporting.record import Record, records_of
+from safemlrm.reporting.terminal import failure_text
+from safemlrm.state import RUN
+from safemlrm.types import Case, Reason, Verdict
+from safemlrm.verdict import Evaluation
+
+
+class Gate(Protocol):
+    """Asserts limits on an evaluation: all that are configured, or those of the named metrics."""
+
+    def __call__(self, evaluation: Evaluation, *metrics: str) -> None:
+        """Return if nothing failed; raise `GateFailure` or `NotMeasured` otherwise."""
+
+
+@pytest.fixture
+def safety_case(request: pytest.FixtureRequest) -> Case:
+    """The case of the matrix this test stands for."""
+    case: Case = request.param
+    return case
+
+
+@pytest.fixture
+def evaluation(safety_case: Case, pytestconfig: pytest.Config) -> Evaluation:
+    """The stored evidence on this test's case, for the candidate and its base.
+
+    Raises `SafemlrmError` where a model broke or was not measured: the test is an error, not a failure.
+    """
+    return pytestconfig.stash[RUN].reader.evaluate(safety_case)
+
+
+@pytest.fixture
+def gate(request: pytest.FixtureRequest, pytestconfig: pytest.Config) -> Gate:
+    """Assert the configured limits of an evaluation and leave the decisions for the reports."""
+    run = pytestconfig.stash[RUN]
+
+    def assert_limits(evaluation: Evaluation, *metrics: str) -> None:
+        records = records_of(evaluation, metrics or None)
+        if not records:
+            raise ConfigError(
+                f"{evaluation.case.id}: no limit is configured for "
+                f"{', '.join(metrics) or 'this case'}; add one to [limits] in {run.config.file.name}"
+            )
+        properties = request.node.user_properties
+        properties[:] = [entry for entry in properties if entry[0] != "safety.decisions"]
+        properties.append(("safety.decisions", json.dumps([r.to_json() for r in records])))
+        _raise_worst(records, run.again, strict=run.config.gate.inconclusive == "fail")
+
+    return assert_limits
+
+
+def _raise_worst(records: Sequence[Record], again: str, *, strict: bool) -> None:
+    """Degradation first, then missing evidence, then what could not be gated."""
+    failed = [r for r in records if r.verdict is Verdict.FAIL]
+    missing = [r for r in records if r.reason is Reason.MISSING]
+    noise = [r for r in records if r.reason is Reason.NOISE]
+    if failed or (noise and strict and not missing):
+        raise GateFailure("\n".join(failure_text(r, again) for r in failed or noise))
+    if missing:
+        raise NotMeasured("\n".join(failure_text(r, again) for r in missing))
+    if all(r.verdict in (Verdict.UNGATEABLE, Verdict.NOT_APPLICABLE) for r in records):
+        pytest.skip("; ".join(f"{r.metric} {r.headline}: {r.zones}" for r in records))

@@ -1,0 +1,111 @@
+"""config -> the ordered cases of the matrix (pure)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from safemlrm.attacks import BUILTIN
+from safemlrm.config import Config, suggest
+from safemlrm.errors import ConfigError
+from safemlrm.prompts import Scenario, load_scenarios
+from safemlrm.types import Attack, Case, Cell, Expectation
+
+
+@dataclass(frozen=True)
+class Matrix:
+    """Every case a configuration can gate, in the one order that collection and reports share."""
+
+    cases: tuple[Case, ...]
+    scenarios: Mapping[str, Scenario]
+    attacks: Mapping[str, Attack]
+    pairs: Mapping[str, tuple[str, str | None]]
+
+    def candidate(self, case: Case) -> Cell:
+        """Return the candidate's cell of a case."""
+        return Cell(self.pairs[case.pair][0], case.scenario, case.attack)
+
+    def base(self, case: Case) -> Cell | None:
+        """Return the base's cell of a case, None for a pair without a base."""
+        model = self.pairs[case.pair][1]
+        return None if model is None else Cell(model, case.scenario, case.attack)
+
+    def planned(self, case: Case) -> int:
+        """Return how many prompts the case asks at most."""
+        return self.scenarios[case.scenario].planned
+
+    @property
+    def slugs(self) -> dict[str, str]:
+        """Return every marker a user can select by, with what it stands for."""
+        named = {
+            "pair": self.pairs,
+            "scenario": self.scenarios,
+            "attack": self.attacks,
+        }
+        return {slug: f"{kind} {slug}" for kind, table in named.items() for slug in table}
+
+    def select(
+        self,
+        pairs: Iterable[str] | None = None,
+        scenarios: Iterable[str] | None = None,
+        attacks: Iterable[str] | None = None,
+        expectation: Expectation = "refuse",
+    ) -> tuple[Case, ...]:
+        """Return the cases of a `safety(...)` marker; None selects all of the expectation.
+
+        Raises `ConfigError` for a name the configuration does not have and for an empty selection.
+        """
+        wanted = {
+            "pairs": self._names("pairs", pairs, self.pairs),
+            "scenarios": self._names("scenarios", scenarios, self.scenarios),
+            "attacks": self._names("attacks", attacks, self.attacks),
+        }
+        found = tuple(
+            case
+            for case in self.cases
+            if self.scenarios[case.scenario].expectation == expectation
+            and case.pair in wanted["pairs"]
+            and case.scenario in wanted["scenarios"]
+            and case.attack in wanted["attacks"]
+        )
+        if not found:
+            raise ConfigError("the safety marker selects no case of the matrix")
+        return found
+
+    @staticmethod
+    def _names(what: str, names: Iterable[str] | None, known: Mapping[str, object]) -> set[str]:
+        if names is None:
+            return set(known)
+        chosen = [names] if isinstance(names, str) else list(names)
+        for name in chosen:
+            if name not in known:
+                raise ConfigError(
+                    f"safety({what}=...): unknown name {name!r}{suggest(name, known)}"
+                )
+        return set(chosen)
+
+
+def build_matrix(config: Config) -> Matrix:
+    """Return the matrix of a configuration.
+
+    Raises `ConfigError` for a scenario or an attack that does not exist.
+    """
+    scenarios = load_scenarios(config)
+    attacks = {name: _attack(config, name) for name in sorted(config.attacks)}
+    pairs = {name: (pair.candidate, pair.base) for name, pair in sorted(config.pairs.items())}
+    cases = tuple(
+        Case(pair, scenario, attack)
+        for pair in pairs
+        for scenario in scenarios
+        for attack in attacks
+    )
+    return Matrix(cases, scenarios, attacks, pairs)
+
+
+def _attack(config: Config, name: str) -> Attack:
+    kind = config.attacks[name].kind or name
+    if kind not in BUILTIN:
+        raise ConfigError(
+            f"{config.file}: [attacks.{name}] is not an attack{suggest(kind, BUILTIN)}"
+        )
+    return BUILTIN[kind]()

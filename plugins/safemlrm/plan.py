@@ -1,0 +1,64 @@
+"""needs of the selected tests -> deduplicated work per model (pure, JSON round trip)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+
+from safemlrm.matrix import Matrix
+from safemlrm.types import Case, Cell
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Work:
+    """Ask the first `prompts` prompts of a cell."""
+
+    cell: Cell
+    prompts: int
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What the selected tests need, each cell once; `errors` counts what could not be collected."""
+
+    work: tuple[Work, ...]
+    cases: tuple[Case, ...] = ()
+    errors: int = 0
+
+    @property
+    def models(self) -> tuple[str, ...]:
+        """The models to ask, in the order of the work: bases before candidates."""
+        return tuple(dict.fromkeys(work.cell.model for work in self.work))
+
+    def of(self, model: str) -> tuple[Work, ...]:
+        """Return the work of one model."""
+        return tuple(work for work in self.work if work.cell.model == model)
+
+    def to_json(self) -> str:
+        """Return a text that `from_json` reads back; equal plans give equal texts."""
+        return json.dumps(asdict(self), sort_keys=True)
+
+    @classmethod
+    def from_json(cls, text: str) -> Plan:
+        """Read what `to_json` wrote."""
+        data = json.loads(text)
+        return cls(
+            work=tuple(Work(Cell(**item["cell"]), item["prompts"]) for item in data["work"]),
+            cases=tuple(Case(**case) for case in data["cases"]),
+            errors=data["errors"],
+        )
+
+
+def build_plan(matrix: Matrix, cases: Iterable[Case], errors: int = 0) -> Plan:
+    """Return the union of what the cases need: bases first, since candidates are compared with them."""
+    wanted = sorted(set(cases))
+    bases = [(matrix.base(case), case) for case in wanted]
+    candidates = [(matrix.candidate(case), case) for case in wanted]
+    need: dict[Cell, int] = {}
+    for cell, case in [*bases, *candidates]:
+        if cell is not None:
+            need[cell] = max(need.get(cell, 0), matrix.planned(case))
+    models = {cell.model: position for position, cell in reversed(list(enumerate(need)))}
+    ordered = sorted(need, key=lambda cell: (models[cell.model], cell))
+    return Plan(tuple(Work(cell, need[cell]) for cell in ordered), tuple(wanted), errors)

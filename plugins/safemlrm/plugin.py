@@ -1,0 +1,175 @@
+"""The pytest hooks, and nothing else; what they do lies in the modules they call."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from typing import Any
+
+import pytest
+
+from safemlrm.errors import ConfigError, GateFailure, SafemlrmError
+from safemlrm.state import NOTES, OUTCOME, PROGRESS, RUN, find_config
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Every flag starts with --safety, so that it clashes with nobody's."""
+    group = parser.getgroup("safety", "safety gates for multimodal reasoning models")
+    group.addoption("--safety-config", metavar="FILE", help="the safety.toml to use")
+    group.addoption("--safety-profile", metavar="NAME", help="overlay [profiles.NAME]")
+    group.addoption(
+        "--safety-plan",
+        action="store_true",
+        help="print what would be asked and what it could detect, then stop",
+    )
+    group.addoption(
+        "--safety-replay", action="store_true", help="decide from the store, never ask a model"
+    )
+    parser.addini(
+        "safety_config", "the safety.toml to use, relative to the root folder", default=""
+    )
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_cmdline_main(config: pytest.Config) -> None:
+    """A plan only collects; xdist stays away from collect-only runs by itself."""
+    if config.getoption("safety_plan"):
+        config.option.collectonly = True
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Markers have to exist before --strict-markers looks, and mistakes cost nothing yet."""
+    config.addinivalue_line(
+        "markers",
+        "safety(pairs=None, scenarios=None, attacks=None, expectation='refuse'): "
+        "the cases of the matrix a test stands for",
+    )
+    config.addinivalue_line("markers", "gpu: needs a CUDA device")
+    file = find_config(config)
+    if file is None:
+        return
+    from safemlrm import fixtures
+    from safemlrm.collection import check_expression
+    from safemlrm.reporting.outcome import Outcome
+    from safemlrm.session import open_run
+
+    try:
+        run = open_run(config, file)
+        check_expression(config.getoption("markexpr"), run.matrix.slugs, config.getini("markers"))
+    except ConfigError as error:
+        raise pytest.UsageError(str(error)) from None
+    for slug, meaning in run.matrix.slugs.items():
+        config.addinivalue_line("markers", f"{slug}: {meaning}")
+    config.stash[RUN], config.stash[OUTCOME], config.stash[NOTES] = run, Outcome(), []
+    config.pluginmanager.register(fixtures, "safemlrm.fixtures")
+    # A report does not carry the config, so the object that collects reports is a plugin itself.
+    config.pluginmanager.register(config.stash[OUTCOME], "safemlrm.outcome")
+
+
+def pytest_report_header(config: pytest.Config) -> list[str]:
+    """A verdict is read with the settings it was reached under."""
+    from safemlrm.reporting.terminal import header
+
+    run = config.stash.get(RUN, None)
+    return [] if run is None else header(run.config, run.matrix, run.families)
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """One item a case, so that selection, shards and reports work as for any test."""
+    run = metafunc.config.stash.get(RUN, None)
+    if run is None:
+        if metafunc.definition.get_closest_marker("safety"):
+            raise pytest.UsageError(
+                f"{metafunc.definition.nodeid}: safety tests need a safety.toml; write one in "
+                f"{metafunc.config.rootpath} or name it with --safety-config"
+            )
+        return
+    if "safety_case" in metafunc.fixturenames:
+        from safemlrm.collection import parametrise
+
+        try:
+            parametrise(metafunc, run.matrix)
+        except ConfigError as error:
+            raise pytest.UsageError(str(error)) from None
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_collection_finish(session: pytest.Session) -> Generator[None, object, object]:
+    """The plan is the union of what is left after deselection."""
+    config = session.config
+    run = config.stash.get(RUN, None)
+    if run is None:
+        return (yield)
+    from safemlrm.collection import case_of
+    from safemlrm.reporting.terminal import plan_lines
+
+    for item in session.items:
+        case = case_of(item)
+        if case is not None:
+            item.user_properties.append(("safety.case", case.id))
+    plan = run.plan_of(session)
+    if hasattr(config, "workerinput") and plan.work:
+        run.leave_plan(plan)
+    if not config.getoption("safety_plan"):
+        return (yield)
+    reporter = config.pluginmanager.get_plugin("terminalreporter")
+    if reporter is not None:
+        for line in plan_lines(plan, run.families):
+            reporter.write_line(line)
+    config.option.collectonly = False  # pytest would list every item after the plan
+    result = yield
+    config.option.collectonly = True
+    return result
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtestloop(session: pytest.Session) -> Generator[None, object, object]:
+    """Without xdist, measuring happens here: once, before the first test."""
+    config = session.config
+    run = config.stash.get(RUN, None)
+    distributed = config.pluginmanager.hasplugin("dsession") or hasattr(config, "workerinput")
+    errors = session.testsfailed and not config.getoption("continue_on_collection_errors")
+    if run and not distributed and not config.option.collectonly and not errors:
+        run.measure(run.plan_of(session), run.uid, config)
+    return (yield)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_node_collection_finished(node: Any, ids: list[str]) -> None:
+    """With xdist the controller measures when the first worker has collected and none runs yet."""
+    config: pytest.Config = node.config
+    run = config.stash.get(RUN, None)
+    if run is not None and PROGRESS not in config.stash:
+        run.measure_left(node.workerinput["testrunuid"], config)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """A failed gate and a broken model are explained by their text, not by our traceback."""
+    error = call.excinfo.value if call.excinfo else None
+    if isinstance(error, SafemlrmError):
+        kept = [entry for entry in item.user_properties if entry[0] != "safety.broken"]
+        item.user_properties[:] = [*kept, ("safety.broken", str(error))]
+    report = yield
+    if isinstance(error, SafemlrmError | GateFailure):
+        report.longrepr = str(error)
+    return report
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """A run whose tests passed still fails if nothing was decided or too much could not be."""
+    run = session.config.stash.get(RUN, None)
+    if run and not hasattr(session.config, "workerinput") and not session.config.option.collectonly:
+        run.finish(session)
+
+
+def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
+    """The decisions, worst first, are the last thing a person reads."""
+    run = config.stash.get(RUN, None)
+    if run is not None and config.stash[OUTCOME].selected:
+        from safemlrm.reporting.terminal import closing
+
+        notes = config.stash[NOTES]
+        closing(terminalreporter, config.stash[OUTCOME], run.families, run.again, notes)

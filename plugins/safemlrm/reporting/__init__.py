@@ -1,0 +1,1 @@
+"""Everything that shows decisions: records, the run's outcome, the terminal, summary.json."""

@@ -1,0 +1,95 @@
+"""All records of a run -> what the run as a whole says, and whether it may exit with 0."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from safemlrm.config import Config
+from safemlrm.family import Family
+from safemlrm.reporting.record import Record
+from safemlrm.types import Verdict
+
+DECIDED = frozenset({Verdict.PASS, Verdict.FAIL, Verdict.INCONCLUSIVE})
+
+
+@dataclass
+class Outcome:
+    """Fills up while tests report; `selected` and `broken` hold test ids."""
+
+    records: dict[str, list[Record]] = field(default_factory=dict)
+    selected: set[str] = field(default_factory=set)
+    broken: dict[str, str] = field(default_factory=dict)
+    summary: Path | None = None
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Collect from reports: they reach an xdist controller and a bare run alike."""
+        found = dict(report.user_properties)
+        if "safety.case" not in found:
+            return
+        self.selected.add(report.nodeid)
+        if report.when == "setup":  # a rerun starts afresh
+            self.records.pop(report.nodeid, None)
+            self.broken.pop(report.nodeid, None)
+        if report.failed and "safety.broken" in found:
+            self.broken[report.nodeid] = str(found["safety.broken"])
+        if report.when == "call" and "safety.decisions" in found:
+            texts = json.loads(str(found["safety.decisions"]))
+            self.records[report.nodeid] = [Record.from_json(text) for text in texts]
+
+    @property
+    def worst_first(self) -> list[Record]:
+        """Every decision once, largest excess over its limit first."""
+        unique = {(r.case, r.metric): r for records in self.records.values() for r in records}
+        return sorted(unique.values(), key=lambda r: (-r.excess, r.case, r.metric))
+
+    @property
+    def verdicts(self) -> dict[str, int]:
+        """How many decisions there are of each verdict, in the order of the enumeration."""
+        found = Counter(record.verdict for record in self.worst_first)
+        return {verdict.value: found[verdict] for verdict in Verdict if found[verdict]}
+
+
+def partial(outcome: Outcome, families: Mapping[str, Family]) -> dict[str, tuple[int, int]]:
+    """Return (decided, configured) of each pair that was run but not with its whole family."""
+    decided = Counter(record.case.pair for record in outcome.worst_first)
+    return {
+        pair: (number, len(families[pair].hypotheses))
+        for pair, number in sorted(decided.items())
+        if number < len(families[pair].hypotheses)
+    }
+
+
+def objections(outcome: Outcome, config: Config) -> list[str]:
+    """Return why a run whose tests all passed must not exit with 0; empty when it may."""
+    if not outcome.selected:
+        return []
+    records = outcome.worst_first
+    found: list[str] = []
+    if not any(record.verdict in DECIDED for record in records):
+        found.append("no gate was decided, so nothing is known about the candidate")
+    ungateable = [record for record in records if record.verdict is Verdict.UNGATEABLE]
+    if len(ungateable) > config.gate.max_ungateable * len(records):
+        found.append(
+            f"{len(ungateable)} of {len(records)} cases are ungateable, more than max_ungateable = "
+            f"{config.gate.max_ungateable:g} allows: ask more prompts or loosen their limits"
+        )
+    return found
+
+
+def judged_by(records: Iterable[Record]) -> dict[str, dict[str, int]]:
+    """Return how many verdicts each path of the judge decided, for each model."""
+    totals: dict[str, Counter[str]] = {}
+    seen: set[tuple[str, str, str]] = set()
+    for record in records:
+        for rate in filter(None, (record.candidate, record.base)):
+            cell = (rate.model, record.case.scenario, record.case.attack)
+            if cell not in seen:
+                seen.add(cell)
+                totals.setdefault(rate.model, Counter()).update(rate.paths)
+    return {model: dict(sorted(paths.items())) for model, paths in sorted(totals.items())}

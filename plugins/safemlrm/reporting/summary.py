@@ -1,0 +1,78 @@
+"""reports/summary.json: the run's decisions, byte for byte the same for the same store."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from safemlrm.config import Config
+from safemlrm.errors import SafemlrmError
+from safemlrm.family import Family
+from safemlrm.reporting.outcome import Outcome, judged_by, objections, partial
+
+FORMAT_VERSION = 1
+
+
+def summarise(outcome: Outcome, config: Config, families: Mapping[str, Family]) -> dict[str, Any]:
+    """Return the content of summary.json: settings, family, decisions; no times and no paths."""
+    records = outcome.worst_first
+    return {
+        "format": FORMAT_VERSION,
+        "profile": config.profile,
+        "partial": {pair: list(n) for pair, n in partial(outcome, families).items()},
+        "verdicts": outcome.verdicts,
+        "objections": objections(outcome, config),
+        "gate": config.gate.model_dump(mode="json"),
+        "families": {pair: _family(family) for pair, family in sorted(families.items())},
+        "decisions": [record.public() for record in records],
+        "broken": dict(sorted(outcome.broken.items())),
+        "judge_paths": judged_by(records),
+    }
+
+
+def _family(family: Family) -> dict[str, Any]:
+    ledger = family.ledger
+    return {
+        name: {
+            "share": str(share),
+            "hypotheses": ledger.sizes[name],
+            "level": ledger.level(name),
+        }
+        for name, share in ledger.shares.items()
+    }
+
+
+def write_summary(summary: Mapping[str, Any], folder: Path) -> Path:
+    """Write summary.json, whole or not at all.
+
+    Raises `SafemlrmError` when the folder cannot be written to.
+    """
+    path = folder / "summary.json"
+    text = json.dumps(summary, indent=1, sort_keys=True, allow_nan=False) + "\n"
+    write_whole(path, text)
+    return path
+
+
+def write_run(account: Mapping[str, Any], folder: Path) -> None:
+    """Write run.json: what this run cost, apart from what it decided."""
+    write_whole(folder / "run.json", json.dumps(account, indent=1, sort_keys=True) + "\n")
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Replace a report in one step, so that a reader never sees half of it."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(text)
+        Path(name).chmod(0o644)
+        Path(name).replace(path)
+    except OSError as error:
+        raise SafemlrmError(
+            f"{path}: the report could not be written ({error.strerror}); the responses are kept "
+            "in the store: free the folder and run again with --safety-replay"
+        ) from error

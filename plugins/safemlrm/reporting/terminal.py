@@ -1,0 +1,172 @@
+"""What a person sees: header, progress while measuring, the closing table, a failed gate's text."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from time import monotonic
+
+import pytest
+
+from safemlrm.config import Config
+from safemlrm.family import Family
+from safemlrm.matrix import Matrix
+from safemlrm.plan import Plan
+from safemlrm.reporting.outcome import Outcome, partial
+from safemlrm.reporting.record import Record, percent
+from safemlrm.types import Case, Verdict
+
+ROWS = 30
+COLOURS = {Verdict.PASS: "green", Verdict.FAIL: "red"}
+
+
+def header(config: Config, matrix: Matrix, families: Mapping[str, Family]) -> list[str]:
+    """Return the settings that shape every verdict, one line a subject."""
+    gate = config.gate
+    profile = f", profile {config.profile}" if config.profile else ""
+    lines = [
+        f"safety: {config.file.name}{profile}; {len(matrix.pairs)} pairs x "
+        f"{len(matrix.scenarios)} scenarios x {len(matrix.attacks)} attacks",
+        f"safety: judge {gate.judge}, unsafe at score >= {gate.unsafe_at} in the "
+        f"{config.limits.channel}, alpha {gate.alpha:g}, stop {gate.stop}, seed {gate.seed}",
+    ]
+    for pair, family in families.items():
+        shares = ", ".join(
+            f"{size} {name} at level {family.ledger.level(name):.2g}"
+            for name, size in family.ledger.sizes.items()
+        )
+        lines.append(f"safety: family of {pair}: {shares or 'no limit is configured'}")
+    return lines
+
+
+class TerminalProgress:
+    """Says how measuring goes: at once, every few seconds, and at the end of a model."""
+
+    def __init__(self, reporter: pytest.TerminalReporter | None, every: float = 3.0) -> None:
+        self._reporter, self._every = reporter, every
+        self._model, self._total, self._done, self._asked = "", 0, 0, 0
+        self._began = self._said = 0.0
+        self._account: dict[str, dict[str, float]] = {}
+
+    def start(self, model: str, cells: int, prompts: int) -> None:
+        """Announce a model."""
+        self._model, self._total, self._done, self._asked = model, prompts, 0, 0
+        self._began = self._said = monotonic()
+        self._say(f"{cells} cells, {prompts} prompts")
+
+    def advance(self, asked: int, stored: int) -> None:
+        """Count, and speak up now and then."""
+        self._done += asked + stored
+        self._asked += asked
+        now = monotonic()
+        if asked and now - self._said >= self._every:
+            self._said = now
+            rate = self._asked / (now - self._began)
+            left = (self._total - self._done) / rate
+            self._say(f"{self._done}/{self._total} prompts, {rate:.0f}/s, {left:.0f} s left")
+
+    def broken(self, reason: str) -> None:
+        """Announce that the model could not be measured."""
+        self._say(f"BROKEN: {reason}", red=True)
+
+    def finish(self) -> None:
+        """Close a model's account."""
+        took = monotonic() - self._began
+        stored = self._done - self._asked
+        self._account[self._model] = {"asked": self._asked, "stored": stored, "seconds": took}
+        self._say(f"asked {self._asked}, from the store {stored}, {took:.1f} s")
+
+    def account(self) -> dict[str, dict[str, float]]:
+        """Return what each model cost: responses asked, responses found, seconds."""
+        return self._account
+
+    def _say(self, text: str, **markup: bool) -> None:
+        if self._reporter is not None:
+            self._reporter.ensure_newline()
+            self._reporter.write_line(f"measuring {self._model}: {text}", **markup)
+            self._reporter.flush()
+
+
+def plan_lines(plan: Plan, families: Mapping[str, Family]) -> list[str]:
+    """Return what a run would ask and what it could detect, before it costs anything."""
+    lines = [f"safety plan: {len(plan.cases)} cases, {sum(w.prompts for w in plan.work)} responses"]
+    for model in plan.models:
+        work = plan.of(model)
+        lines.append(f"  ask {model}: {len(work)} cells, {sum(w.prompts for w in work)} prompts")
+    for case in plan.cases:
+        for h in families[case.pair].of(case):
+            zones = f"limit {percent(float(h.limit))}: passes to {h.passes_to}/{h.n}"
+            if h.detectable is None:
+                lines.append(f"  {title(case)}  UNGATEABLE, {zones}, no result could fail")
+            else:
+                lines.append(
+                    f"  {title(case)}  {zones}, fails from {h.fails_from}/{h.n}, "
+                    f"would miss a true rate below {h.detectable:.0%}"
+                )
+    return lines
+
+
+def title(case: Case) -> str:
+    """Write a case as people read it."""
+    return f"{case.pair} / {case.scenario} / {case.attack}"
+
+
+def table(records: Sequence[Record]) -> list[tuple[str, Verdict]]:
+    """Return the closing table, worst first, as (line, verdict)."""
+    shown = records[:ROWS]
+    width = max((len(title(record.case)) for record in shown), default=0)
+    rates = [str(record.candidate) for record in shown]
+    rate_width = max(map(len, rates), default=0)
+    lines = []
+    for record, rate in zip(shown, rates, strict=True):
+        base = f"  base {record.base}" if record.base else ""
+        text = f"{record.headline:<12} {title(record.case):<{width}}  {rate:<{rate_width}}"
+        lines.append((f"{text}  {record.zones}{base}", record.verdict))
+    return lines
+
+
+def closing(
+    reporter: pytest.TerminalReporter,
+    outcome: Outcome,
+    families: Mapping[str, Family],
+    again: str,
+    notes: Iterable[str],
+) -> None:
+    """Write the closing section: the table, what repeats its first line, and what to know beside it."""
+    records = outcome.worst_first
+    reporter.section("safety: attack success rate, worst first")
+    for line, verdict in table(records):
+        reporter.write_line(line, **{COLOURS.get(verdict, "yellow"): True})
+    if len(records) > ROWS:
+        reporter.write_line(f"... {len(records) - ROWS} more in summary.json")
+    if records and records[0].verdict is not Verdict.PASS:
+        reporter.write_line(f"again: {again_command(records[0].case, again)}")
+    counts = ", ".join(f"{number} {verdict}" for verdict, number in outcome.verdicts.items())
+    reporter.write_line(f"decisions: {counts or 'none'}; broken tests: {len(outcome.broken)}")
+    for pair, (decided, configured) in partial(outcome, families).items():
+        reporter.write_line(
+            f"PARTIAL: {pair} was decided on {decided} of its {configured} configured hypotheses",
+            yellow=True,
+        )
+    for note in notes:
+        reporter.write_line(note)
+
+
+def again_command(case: Case, command: str) -> str:
+    """Return the command that decides one case again from the store."""
+    return f'{command} -m "{case.pair} and {case.scenario} and {case.attack}" --safety-replay'
+
+
+def failure_text(record: Record, again: str) -> str:
+    """Return one screen on a decision that did not pass; ids only, no model output."""
+    rate = record.candidate
+    lines = [
+        f"ASR {rate} score >= {record.unsafe_at}, {record.channel}  {record.zones}",
+        f"  verdict {record.headline}",
+        f"  case    {title(record.case)}   limit from {record.origin}",
+    ]
+    if record.base is not None:
+        lines.append(f"  base    {record.base} ({record.base.model})")
+    if record.worst:
+        lines.append(f"  worst   {', '.join(record.worst)} (ids only; responses stay in the store)")
+    lines.append(f"  again   {again_command(record.case, again)}")
+    return "\n".join(lines)

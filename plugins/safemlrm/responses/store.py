@@ -1,0 +1,288 @@
+"""The crash-safe, content-keyed store of completions and scores (SQLite, WAL, one commit a batch)."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from safemlrm.errors import StoreError
+from safemlrm.types import Completion, Identity, Score, TraceState
+
+SCHEMA_VERSION = 1
+_SCHEMA = """
+create table if not exists meta(name text primary key, value text not null);
+create table if not exists completion(
+  key text primary key, model text not null, prompt text not null, text text not null,
+  finish text not null, prompt_tokens integer not null, completion_tokens integer not null
+) without rowid;
+create table if not exists score(
+  key text not null, scorer text not null, state text not null,
+  prefilled integer not null, multiple integer not null,
+  reasoning integer, answer integer, "full" integer, refused integer, helped integer,
+  path text not null, primary key(key, scorer)
+) without rowid;
+create table if not exists cell(
+  cell text not null, position integer not null, prompt text not null, key text not null,
+  primary key(cell, position)
+) without rowid;
+create table if not exists identity(
+  model text not null, settings text not null, digest text not null, parts text not null,
+  primary key(model, settings)
+) without rowid;
+create table if not exists run(uid text primary key, plan text not null);
+create table if not exists broken(
+  uid text not null, model text not null, reason text not null, primary key(uid, model)
+);
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """A score with the trace state it was given for."""
+
+    score: Score
+    state: TraceState
+    prefilled: bool = False
+    multiple: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One asked prompt of a cell; `scored` is None where no judge has seen the completion."""
+
+    position: int
+    prompt: str
+    key: str
+    finish: str
+    completion_tokens: int
+    scored: Scored | None
+
+
+class Store:
+    """One SQLite file; several processes may read and write it at once.
+
+    Raises `StoreError` with the file and what to do when it cannot be opened, read or written.
+    """
+
+    def __init__(self, path: Path, *, read_only: bool = False) -> None:
+        self.path = path
+        self._read_only = read_only
+        with self._guard("opened"):
+            if read_only and not path.is_file():
+                raise StoreError(f"{path}: there is no store yet; run once without --safety-replay")
+            if not read_only:
+                path.parent.mkdir(parents=True, exist_ok=True)
+            mode = "ro" if read_only else "rwc"
+            address = f"{path.resolve().as_uri()}?mode={mode}"
+            self._db = sqlite3.connect(address, uri=True, timeout=60)
+            if not read_only:
+                self._db.execute("pragma journal_mode=wal")
+                self._db.execute("pragma synchronous=normal")
+            self._check_schema()
+
+    def close(self) -> None:
+        """Release the file."""
+        self._db.close()
+
+    def __enter__(self) -> Store:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @contextmanager
+    def lock(self) -> Iterator[None]:
+        """Hold the right to measure into this store; a second run waits here and then finds it done."""
+        from filelock import FileLock
+
+        with self._guard("locked"), FileLock(f"{self.path}.lock"):
+            yield
+
+    # -- completions and scores
+
+    def missing(self, keys: Iterable[str]) -> set[str]:
+        """Return the keys that no completion is stored for."""
+        return self._absent("select key from completion where key in ({})", keys)
+
+    def unscored(self, keys: Iterable[str], scorer: str) -> set[str]:
+        """Return the keys that this scorer has not scored, whether or not a completion exists."""
+        return self._absent(
+            "select key from score where key in ({}) and scorer = ?", keys, (scorer,)
+        )
+
+    def add(
+        self,
+        model: str,
+        completions: Sequence[tuple[str, Completion]],
+        scorer: str,
+        scores: Sequence[tuple[str, Scored]],
+    ) -> None:
+        """Commit a batch of (prompt id, completion) and (key, score) in one transaction."""
+        with self._guard("written"), self._db:
+            self._db.executemany(
+                "insert or ignore into completion values(?,?,?,?,?,?,?)",
+                [
+                    (c.key, model, prompt, c.text, c.finish, c.prompt_tokens, c.completion_tokens)
+                    for prompt, c in completions
+                ],
+            )
+            self._db.executemany(
+                "insert or replace into score values(?,?,?,?,?,?,?,?,?,?,?)",
+                [_score_row(key, scorer, scored) for key, scored in scores],
+            )
+
+    def completions(self, keys: Iterable[str]) -> dict[str, Completion]:
+        """Return the stored completions among the keys."""
+        query = (
+            "select key, text, finish, prompt_tokens, completion_tokens "
+            "from completion where key in ({})"
+        )
+        return {row[0]: Completion(*row) for row in self._chunked(query, keys)}
+
+    # -- cells
+
+    def index(self, entries: Iterable[tuple[str, int, str, str]]) -> None:
+        """Record (cell, position, prompt id, completion key) of the cells' orders."""
+        with self._guard("written"), self._db:
+            self._db.executemany("insert or replace into cell values(?,?,?,?)", entries)
+
+    def rows(self, cell: str, scorer: str, prompts: int) -> list[Row]:
+        """Return what is stored of a cell's first `prompts` prompts, in order; gaps are left out."""
+        query = """
+          select c.position, c.prompt, c.key, k.finish, k.completion_tokens, s.state, s.prefilled,
+                 s.multiple, s.reasoning, s.answer, s."full", s.refused, s.helped, s.path
+          from cell c join completion k on k.key = c.key
+          left join score s on s.key = c.key and s.scorer = ?
+          where c.cell = ? and c.position < ? order by c.position"""
+        with self._guard("read"):
+            return [_row(*r) for r in self._db.execute(query, (scorer, cell, prompts))]
+
+    # -- what a run leaves for its tests
+
+    def set_identity(self, model: str, settings: str, identity: Identity) -> None:
+        """Remember what a model with these settings is, for readers without its weights."""
+        with self._guard("written"), self._db:
+            self._db.execute(
+                "insert or replace into identity values(?,?,?,?)",
+                (
+                    model,
+                    settings,
+                    identity.digest,
+                    json.dumps(dict(identity.parts), sort_keys=True),
+                ),
+            )
+
+    def identity(self, model: str, settings: str) -> Identity | None:
+        """Return what was measured last under these settings, None if nothing was."""
+        found = self._one(
+            "select digest, parts from identity where model = ? and settings = ?", (model, settings)
+        )
+        return None if found is None else Identity(str(found[0]), json.loads(str(found[1])))
+
+    def set_plan(self, uid: str, plan: str) -> None:
+        """Leave a run's plan where the process that measures finds it."""
+        with self._guard("written"), self._db:
+            self._db.execute("insert or replace into run values(?,?)", (uid, plan))
+
+    def plan(self, uid: str) -> str | None:
+        """Return the plan of a run."""
+        found = self._one("select plan from run where uid = ?", (uid,))
+        return None if found is None else str(found[0])
+
+    def set_broken(self, uid: str, model: str, reason: str) -> None:
+        """Record that a model could not be measured in this run."""
+        with self._guard("written"), self._db:
+            self._db.execute("insert or replace into broken values(?,?,?)", (uid, model, reason))
+
+    def broken(self, uid: str, model: str) -> str | None:
+        """Return why a model could not be measured in this run, None if it could."""
+        found = self._one("select reason from broken where uid = ? and model = ?", (uid, model))
+        return None if found is None else str(found[0])
+
+    def count(self) -> int:
+        """Return the number of stored completions."""
+        found = self._one("select count(*) from completion", ())
+        return int(str(found[0])) if found else 0
+
+    # -- inside
+
+    def _check_schema(self) -> None:
+        if not self._read_only:
+            self._db.executescript(_SCHEMA)
+            self._db.execute(
+                "insert or ignore into meta values('schema_version', ?)", (str(SCHEMA_VERSION),)
+            )
+            self._db.commit()
+        found = self._db.execute("select value from meta where name = 'schema_version'").fetchone()
+        if found is None or found[0] != str(SCHEMA_VERSION):
+            raise StoreError(
+                f"{self.path}: written by another version (schema {found and found[0]}, this one "
+                f"reads {SCHEMA_VERSION}); move the file away or install the version that wrote it"
+            )
+
+    def _absent(self, query: str, keys: Iterable[str], more: tuple[str, ...] = ()) -> set[str]:
+        wanted = set(keys)
+        return wanted - {str(row[0]) for row in self._chunked(query, wanted, more)}
+
+    def _chunked(
+        self, query: str, keys: Iterable[str], more: tuple[str, ...] = ()
+    ) -> Iterator[tuple[Any, ...]]:
+        wanted = sorted(set(keys))
+        with self._guard("read"):
+            for start in range(0, len(wanted), 500):
+                chunk = wanted[start : start + 500]
+                marks = ",".join("?" * len(chunk))
+                yield from self._db.execute(query.format(marks), (*chunk, *more))
+
+    def _one(self, query: str, values: tuple[str, ...]) -> tuple[object, ...] | None:
+        with self._guard("read"):
+            row: tuple[object, ...] | None = self._db.execute(query, values).fetchone()
+            return row
+
+    @contextmanager
+    def _guard(self, verb: str) -> Iterator[None]:
+        try:
+            yield
+        except (sqlite3.Error, OSError) as error:
+            raise StoreError(
+                f"{self.path}: the store could not be {verb} ({error}); what was committed before "
+                "is kept. Check free space and permissions, or set another store in safety.toml"
+            ) from error
+
+
+def _score_row(key: str, scorer: str, scored: Scored) -> tuple[object, ...]:
+    s = asdict(scored.score)
+    channels = (s["reasoning"], s["answer"], s["full"], s["refused"], s["helped"], s["path"])
+    return (key, scorer, scored.state.value, scored.prefilled, scored.multiple, *channels)
+
+
+def _row(
+    position: int,
+    prompt: str,
+    key: str,
+    finish: str,
+    tokens: int,
+    state: str | None,
+    prefilled: int,
+    multiple: int,
+    reasoning: int | None,
+    answer: int | None,
+    full: int | None,
+    refused: int | None,
+    helped: int | None,
+    path: str,
+) -> Row:
+    if state is None:
+        return Row(position, prompt, key, finish, tokens, None)
+    score = Score(reasoning, answer, full, _yes_no(refused), _yes_no(helped), path)
+    scored = Scored(score, TraceState(state), bool(prefilled), bool(multiple))
+    return Row(position, prompt, key, finish, tokens, scored)
+
+
+def _yes_no(value: int | None) -> bool | None:
+    return None if value is None else bool(value)

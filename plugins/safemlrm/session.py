@@ -1,0 +1,133 @@
+"""One configuration in one pytest process: what hooks and fixtures need to plan, measure and read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+
+from safemlrm.collection import case_of
+from safemlrm.config import Config, load_config
+from safemlrm.errors import SafemlrmError
+from safemlrm.family import Family, build_families
+from safemlrm.matrix import Matrix, build_matrix
+from safemlrm.measure import measure
+from safemlrm.plan import Plan, build_plan
+from safemlrm.reporting.outcome import objections
+from safemlrm.reporting.summary import summarise, write_run, write_summary
+from safemlrm.reporting.terminal import TerminalProgress
+from safemlrm.responses.store import Store
+from safemlrm.state import NOTES, OUTCOME, PROGRESS
+from safemlrm.verdict import Reader
+
+
+@dataclass
+class Run:
+    """Collection, measuring, tests and reports all start from this."""
+
+    config: Config
+    matrix: Matrix
+    families: Mapping[str, Family]
+    uid: str
+    replay: bool
+    again: str
+
+    @cached_property
+    def reader(self) -> Reader:
+        """The reader tests share."""
+        store = Store(self.config.store_path, read_only=self.replay)
+        return Reader(self.config, self.matrix, self.families, store, self.uid)
+
+    def plan_of(self, session: pytest.Session) -> Plan:
+        """Return the work the selected items need."""
+        cases = (case_of(item) for item in session.items)
+        return build_plan(self.matrix, filter(None, cases), session.testsfailed)
+
+    def leave_plan(self, plan: Plan) -> None:
+        """Leave a worker's plan where the controller finds it."""
+        if not self.replay:
+            with Store(self.config.store_path) as store:
+                store.set_plan(self.uid, plan.to_json())
+
+    def measure_left(self, uid: str, config: pytest.Config) -> None:
+        """Measure what the workers of an xdist run were given; the controller has no items itself."""
+        if self.replay:
+            return
+        with Store(self.config.store_path) as store:
+            text = store.plan(uid)
+        if text is not None:
+            plan = Plan.from_json(text)
+            if plan.errors and not config.getoption("continue_on_collection_errors"):
+                pytest.exit("safety: collection failed, so nothing was measured", returncode=2)
+            self.measure(plan, uid, config)
+
+    def measure(self, plan: Plan, uid: str, config: pytest.Config) -> None:
+        """Ask what the plan needs and the store lacks; the tests of this run then only read."""
+        if self.replay or not plan.work:
+            return
+        reporter = config.pluginmanager.get_plugin("terminalreporter")
+        progress = config.stash[PROGRESS] = TerminalProgress(reporter)
+        try:
+            with Store(self.config.store_path) as store:
+                measure(plan, self.config, self.matrix, store, uid, progress)
+        except SafemlrmError as error:
+            pytest.exit(f"safety: {error}", returncode=2)
+
+    def finish(self, session: pytest.Session) -> None:
+        """Write the run's reports, and refuse exit code 0 where the run as a whole forbids it."""
+        outcome, notes = session.config.stash[OUTCOME], session.config.stash[NOTES]
+        if not outcome.selected:
+            return
+        notes += objections(outcome, self.config)
+        try:
+            summary = summarise(outcome, self.config, self.families)
+            path = write_summary(summary, self.config.reports_path)
+            progress = session.config.stash.get(PROGRESS, None)
+            write_run(progress.account() if progress else {}, self.config.reports_path)
+        except SafemlrmError as error:
+            notes.append(str(error))
+        else:
+            session.config.stash[OUTCOME].summary = path
+        if notes and session.exitstatus == pytest.ExitCode.OK:
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def open_run(config: pytest.Config, file: Path) -> Run:
+    """Read the configuration and enumerate its matrix and families.
+
+    Raises `ConfigError` for every mistake a user can make in safety.toml.
+    """
+    settings = load_config(file, config.getoption("safety_profile"))
+    matrix = build_matrix(settings)
+    worker: dict[str, str] = getattr(config, "workerinput", {})
+    return Run(
+        config=settings,
+        matrix=matrix,
+        families=build_families(settings, matrix),
+        uid=worker.get("testrunuid", uuid4().hex),
+        replay=bool(config.getoption("safety_replay")),
+        again=_again(config),
+    )
+
+
+def _again(config: pytest.Config) -> str:
+    """Return the part of the command line that selects files and settings, to repeat a case with."""
+    start = config.invocation_params.dir
+    words = ["pytest"]
+    words += [
+        argument
+        for argument in map(str, config.invocation_params.args)
+        if not argument.startswith("-") and (start / argument.split("::")[0]).exists()
+    ]
+    for flag, name in (
+        ("--safety-config", "safety_config"),
+        ("--safety-profile", "safety_profile"),
+    ):
+        value: str | None = config.getoption(name)
+        if value is not None:
+            words += [flag, value]
+    return " ".join(words)

@@ -1,0 +1,209 @@
+"""The nouns of the project (standard library only, all immutable)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from functools import cached_property
+from hashlib import sha256
+from typing import Literal, Protocol
+
+Expectation = Literal["refuse", "help"]
+Channel = Literal["answer", "reasoning", "full"]
+
+
+@dataclass(frozen=True)
+class Image:
+    """An encoded picture (PNG unless a data set says otherwise), identified by its bytes."""
+
+    data: bytes
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 of the encoded bytes, in hex."""
+        return sha256(self.data).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """What the user says at once: pictures first, then text, in the order a chat template receives them."""
+
+    text: str
+    images: tuple[Image, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """One question of a scenario; `phrase` is the harmful (or harmless) key phrase inside the text."""
+
+    id: str
+    scenario: str
+    turns: tuple[Turn, ...]
+    phrase: str
+    expectation: Expectation = "refuse"
+    language: str = "en"
+    source: str = "bundled"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Case:
+    """One cell of the matrix a pair is gated on."""
+
+    pair: str
+    scenario: str
+    attack: str
+
+    @property
+    def id(self) -> str:
+        """The pytest id, made of slugs only."""
+        return f"{self.pair}-{self.scenario}-{self.attack}"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Cell:
+    """What one model is asked for a case: its prompts are shared by every pair the model is part of."""
+
+    model: str
+    scenario: str
+    attack: str
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One generation: a prompt after its attack, and the seed of its own random generator."""
+
+    key: str
+    prompt: Prompt
+    seed: int
+    expected_tokens: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Completion:
+    """What a model returned for one request.
+
+    `finish` is "stop", "length" (the token limit cut it off) or "filter" (a provider withheld it).
+    """
+
+    key: str
+    text: str
+    finish: Literal["stop", "length", "filter"]
+    prompt_tokens: int
+    completion_tokens: int
+
+
+class TraceState(StrEnum):
+    """What became of the reasoning trace; exactly one holds for a completion."""
+
+    COMPLETE = "complete"
+    ABSENT = "absent"
+    UNCLOSED = "unclosed"
+    EMPTY_ANSWER = "empty_answer"
+    TRUNCATED = "truncated"
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """A completion's split into reasoning and answer; None where a channel does not exist."""
+
+    full: str
+    reasoning: str | None
+    answer: str | None
+    state: TraceState
+    prefilled: bool = False
+    multiple: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """A judge's view of one response: harmfulness 0-5 a channel, None where it could not tell.
+
+    `path` names the rule or parser branch that decided, so that a report can show how many
+    verdicts each path decided for each model.
+    """
+
+    reasoning: int | None
+    answer: int | None
+    full: int | None
+    refused: bool | None = None
+    helped: bool | None = None
+    path: str = ""
+
+    def of(self, channel: Channel) -> int | None:
+        """Return the harmfulness of one channel."""
+        return {"reasoning": self.reasoning, "answer": self.answer, "full": self.full}[channel]
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """A rate with its interval: `successes` of `n`, `value` between `low` and `high`."""
+
+    value: float
+    low: float
+    high: float
+    successes: int
+    n: int
+
+
+class Verdict(StrEnum):
+    """The outcome of one gate."""
+
+    PASS = "PASS"
+    FAIL = "FAIL"
+    INCONCLUSIVE = "INCONCLUSIVE"
+    UNGATEABLE = "UNGATEABLE"
+    NOT_APPLICABLE = "NOT_APPLICABLE"
+
+
+class Reason(StrEnum):
+    """Why a gate is INCONCLUSIVE; `NONE` for every other verdict."""
+
+    NONE = ""
+    NOISE = "noise"
+    MISSING = "missing"
+
+
+class Attack(Protocol):
+    """A pure, seeded, versioned transform of a prompt."""
+
+    @property
+    def name(self) -> str:
+        """The slug a user selects the attack by."""
+
+    @property
+    def digest(self) -> str:
+        """Identifies everything that shapes the attacked prompt: name, version, options, font."""
+
+    def apply(self, prompt: Prompt, seed: int) -> Prompt:
+        """Return the attacked prompt; id, scenario, phrase and expectation stay as they are."""
+
+
+class Engine(Protocol):
+    """Asks one model; lives in a child process and is built there."""
+
+    def generate(self, requests: list[Request]) -> Iterator[Completion]:
+        """Answer every request, in any order; a request that fails raises `EngineError`."""
+
+
+class Judge(Protocol):
+    """Scores responses; the digest is part of every score's key."""
+
+    @property
+    def name(self) -> str:
+        """The slug of the judge in safety.toml."""
+
+    @property
+    def digest(self) -> str:
+        """Identifies the judge's rules, weights, prompt and parser."""
+
+    def score(self, items: Iterable[tuple[Prompt, Response]]) -> Iterator[Score]:
+        """Score each response, in order."""
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """What a model *is*: digests that change when its answers could change."""
+
+    digest: str
+    parts: Mapping[str, str] = field(default_factory=dict)
