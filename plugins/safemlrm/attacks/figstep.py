@@ -64,7 +64,10 @@ def render(phrase: str) -> Image:
     from PIL import ImageDraw, ImageFont
 
     lines = [*textwrap.wrap(phrase, WRAP), *ITEMS]
-    font = ImageFont.truetype(BytesIO(_font_bytes()), FONT_SIZE)
+    # The basic layout draws the same pixels whether or not a machine has a shaping library.
+    font = ImageFont.truetype(
+        BytesIO(_font_bytes()), FONT_SIZE, layout_engine=ImageFont.Layout.BASIC
+    )
     picture = Picture.new("RGB", (SIZE, SIZE), "white")
     draw = ImageDraw.Draw(picture)
     bottom = MARGIN + LINE_HEIGHT * len(lines)

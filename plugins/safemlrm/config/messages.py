@@ -34,6 +34,8 @@ def _line(path: tuple[int | str, ...], kind: str, message: str, value: object) -
         return f"unknown key {where}{suggest(str(path[-1]), _keys_beside(path))}"
     if kind == "missing":
         return f"missing {where}"
+    if kind == "too_short":
+        return f"{where} is empty; add at least one [{path[0]}.NAME]"
     if kind == "string_pattern_mismatch":
         return f"{where} is not a valid name; use a-z, 0-9 and _ and start with a letter"
     text = message.removeprefix("Value error, ")

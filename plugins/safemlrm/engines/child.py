@@ -1,0 +1,69 @@
+"""The child's side: reads batches from stdin, answers on what was stdout, ends with its parent."""
+
+from __future__ import annotations
+
+import faulthandler
+import os
+import pickle
+import signal
+import sys
+from queue import SimpleQueue
+from threading import Thread
+from typing import BinaryIO
+
+from safemlrm.engines import build_engine
+from safemlrm.engines.messages import Answered, Batch, Failed, Start
+from safemlrm.errors import SafemlrmError
+
+LONGEST_REASON = 500
+
+
+def main() -> None:
+    """Serve one engine until the parent closes the pipe, or dies, which closes it too."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    faulthandler.enable()
+    inbox, outbox = _take_pipes()
+    batches: SimpleQueue[Batch] = SimpleQueue()
+    try:
+        start: Start = pickle.load(inbox)
+        Thread(target=_receive, args=(inbox, batches), daemon=True).start()
+        engine = build_engine(start.name, start.model, start.folder, start.device)
+        while True:
+            batch = batches.get()
+            _send(outbox, Answered(batch.number, list(engine.generate(batch.requests))))
+    except Exception as error:  # whatever a library raises reaches the user as one line
+        _send(outbox, Failed(_reason(error)))
+
+
+def _take_pipes() -> tuple[BinaryIO, BinaryIO]:
+    """Keep stdin and stdout for the parent: a library that prints or asks gets stderr and nothing."""
+    inbox, outbox = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, 0)
+    os.dup2(2, 1)
+    return inbox, outbox
+
+
+def _receive(inbox: BinaryIO, batches: SimpleQueue[Batch]) -> None:
+    """Take batches as they come, so that the next one waits here; end the process with the pipe."""
+    while True:
+        try:
+            batches.put(pickle.load(inbox))
+        except (EOFError, OSError, pickle.UnpicklingError):
+            os._exit(0)
+
+
+def _send(outbox: BinaryIO, message: Answered | Failed) -> None:
+    pickle.dump(message, outbox)
+    outbox.flush()
+
+
+def _reason(error: Exception) -> str:
+    """Return one line; our own errors already say what is wrong."""
+    if isinstance(error, SafemlrmError):
+        return str(error)
+    import traceback
+
+    traceback.print_exc(file=sys.stderr)
+    lines = str(error).strip().splitlines() or ["no reason given"]
+    return f"{type(error).__name__}: {lines[0]}"[:LONGEST_REASON]

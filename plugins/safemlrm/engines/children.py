@@ -1,0 +1,213 @@
+"""The parent's side: one child process a device, so that a crash breaks a model and not the run.
+
+A child is a fresh interpreter, not a multiprocessing spawn: the caller's `__main__` is not run
+again, its environment is set before torch is imported, and it ends when the pipe to its parent
+closes, however the parent ended.
+"""
+
+from __future__ import annotations
+
+import os
+import pickle
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterable, Iterator
+from itertools import count
+from pathlib import Path
+from queue import Empty, SimpleQueue
+from threading import Thread
+from types import TracebackType
+from typing import IO
+
+from safemlrm.config import Model
+from safemlrm.engines.devices import devices_of
+from safemlrm.engines.folder import model_folder
+from safemlrm.engines.messages import Answered, Batch, Failed, Start
+from safemlrm.errors import EngineError
+from safemlrm.types import Completion, Request
+
+BOOT = "from safemlrm.engines.child import main; main()"
+QUIET = {
+    "OMP_WAIT_POLICY": "PASSIVE",
+    "TOKENIZERS_PARALLELISM": "false",
+    "HF_HUB_DISABLE_PROGRESS_BARS": "1",
+    "TRANSFORMERS_VERBOSITY": "error",
+    "TQDM_DISABLE": "1",
+    "PYTHONWARNINGS": "ignore",
+}
+IN_FLIGHT = 2
+GRACE_SECONDS = 5.0
+TAIL_BYTES = 4000
+
+
+class Child:
+    """A process that serves one device, and the thread that hears from it."""
+
+    def __init__(self, start: Start, threads: int, events: SimpleQueue[Event]) -> None:
+        """Start the process and tell it what to load; it loads while the caller goes on."""
+        self.device = start.device
+        self._log: IO[bytes] = tempfile.TemporaryFile()
+        self._process = subprocess.Popen(
+            [sys.executable, "-P", "-c", BOOT],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._log,
+            env=_environment(threads),
+        )
+        self._events = events
+        self._thread = Thread(target=self._listen, daemon=True)
+        self._thread.start()
+        self.send(start)
+
+    def send(self, message: Start | Batch) -> None:
+        """Write a message; a child that is gone is reported by the thread that listens."""
+        assert self._process.stdin is not None
+        try:
+            pickle.dump(message, self._process.stdin)
+            self._process.stdin.flush()
+        except OSError:
+            pass
+
+    def stop(self) -> None:
+        """Close the pipe, which ends the child at once; kill it if it does not listen."""
+        assert self._process.stdin is not None
+        try:
+            self._process.stdin.close()
+        except OSError:
+            pass
+        try:
+            self._process.wait(GRACE_SECONDS)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        self._thread.join()
+        self._log.close()
+
+    def _listen(self) -> None:
+        assert self._process.stdout is not None
+        with self._process.stdout as stdout:
+            try:
+                while True:
+                    self._events.put((self, pickle.load(stdout)))
+            except (EOFError, OSError, pickle.UnpicklingError):
+                pass
+        code = self._process.wait()
+        self._events.put((self, Failed(_epitaph(code, self._last_words()))))
+
+    def _last_words(self) -> str:
+        """Return the last line a dying child wrote to stderr."""
+        self._log.seek(max(0, self._log.seek(0, os.SEEK_END) - TAIL_BYTES))
+        lines = self._log.read().decode("utf-8", "replace").split("\n")
+        return next((line.strip() for line in reversed(lines) if line.strip()), "")
+
+
+Event = tuple[Child, Answered | Failed]
+
+
+class Children:
+    """The children of one model, as a context manager: they are stopped when it is left."""
+
+    def __init__(self, name: str, model: Model, folder: Path) -> None:
+        """Remember what to load; `folder` is that of safety.toml."""
+        self._name = name
+        self._model = model
+        self._folder = folder
+        self._children: list[Child] = []
+        self._events: SimpleQueue[Event] = SimpleQueue()
+        self._numbers = count()
+        self._owners: dict[int, Child] = {}
+
+    def __enter__(self) -> Children:
+        """Start a child a device; they load in parallel while this returns."""
+        model = self._model
+        if model.engine == "transformers":  # what was identified is what is loaded
+            path = str(model_folder(model, self._folder))
+            model = model.model_copy(update={"path": path})
+        devices = devices_of(model)
+        threads = max(1, _cores() // len(devices))
+        try:
+            for device in devices:
+                start = Start(self._name, model, self._folder, device)
+                self._children.append(Child(start, threads, self._events))
+        except OSError as error:
+            self.close()
+            raise EngineError(f"{self._name}: cannot start a process: {error}") from None
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Stop every child, whatever happened."""
+        self.close()
+
+    def close(self) -> None:
+        """Stop every child; nothing happens the second time."""
+        while self._children:
+            self._children.pop().stop()
+
+    def ask(self, batches: Iterable[list[Request]]) -> Iterator[list[Completion]]:
+        """Yield each batch's completions as it returns, in any order.
+
+        A request the engine did not answer is absent from its batch. Raises `EngineError` when a
+        child died or its engine raised, after the batches that had come back were yielded.
+        """
+        while self._owners:  # left behind by a caller that stopped asking half-way
+            self._next()
+        waiting = iter(batches)
+        for child in self._children * IN_FLIGHT:
+            self._feed(child, waiting)
+        while self._owners:
+            child, completions = self._next()
+            self._feed(child, waiting)
+            yield completions
+
+    def _feed(self, child: Child, waiting: Iterator[list[Request]]) -> None:
+        """Send a child the next batch, if there is one."""
+        batch = next(waiting, None)
+        if batch is not None:
+            number = next(self._numbers)
+            self._owners[number] = child
+            child.send(Batch(number, batch))
+
+    def _next(self) -> tuple[Child, list[Completion]]:
+        """Wait for the next batch to come back; what came back before a failure comes first."""
+        if self._failure is not None:
+            raise EngineError(self._failure)
+        child, event = self._events.get()
+        if isinstance(event, Failed):
+            self._failure = f"model {self._name!r} on {child.device}: {event.reason}"
+            late = [back for back in self._drain() if isinstance(back[1], Answered)]
+            for back in late:
+                self._events.put(back)
+            raise EngineError(self._failure)
+        del self._owners[event.number]
+        return child, event.completions
+
+def _environment(threads: int) -> dict[str, str]:
+    """Return the child's environment: quiet, a share of the cores, and this process's import path."""
+    path = os.pathsep.join(os.path.abspath(entry) for entry in sys.path)
+    own = {**QUIET, "OMP_NUM_THREADS": str(threads), **os.environ}
+    return {**own, "PYTHONPATH": path, "PYTHONUNBUFFERED": "1"}
+
+
+def _cores() -> int:
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _epitaph(code: int, words: str) -> str:
+    """Say how a child ended: by which signal or with which exit code, and what it said last."""
+    if code >= 0:
+        return f"its process ended with exit code {code}{': ' if words else ''}{words}"
+    try:
+        name = signal.Signals(-code).name
+    except ValueError:
+        name = f"signal {-code}"
+    hint = " (often the system, out of memory)" if name == "SIGKILL" else ""
+    return f"its process was killed by {name}{hint}"

@@ -1,0 +1,42 @@
+"""What parent and child tell one another, pickled over the child's stdin and stdout."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from safemlrm.config import Model
+from safemlrm.types import Completion, Request
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """Load this model on this device."""
+
+    name: str
+    model: Model
+    folder: Path
+    device: str
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Answer these requests; the number comes back with the answers."""
+
+    number: int
+    requests: list[Request]
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """What a batch's requests got; those the engine did not answer are absent."""
+
+    number: int
+    completions: list[Completion]
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """The engine could not be loaded or raised; the child ends after it said so."""
+
+    reason: str

@@ -1,0 +1,147 @@
+"""Mistakes in safety.toml are answered with one line each: what, where, what was expected."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from pathlib import Path
+
+import pytest
+
+from safemlrm.config import Config, load_config
+from safemlrm.errors import ConfigError
+
+GOOD = """
+[models.base]
+engine = "scripted"
+[models.reasoner]
+engine = "scripted"
+reasoning = { open = "<think>", close = "</think>" }
+[pairs.r1]
+base = "base"
+candidate = "reasoner"
+change = "reasoning"
+[scenarios.fraud]
+[scenarios.sex]
+prompts = 30
+[attacks.direct]
+[limits]
+asr = 0.29
+[profiles.smoke.scenarios."*"]
+prompts = 20
+[profiles.smoke.scenarios.sex]
+prompts = 10
+"""
+
+
+def load(tmp_path: Path, text: str, profile: str | None = None) -> Config:
+    file = tmp_path / "safety.toml"
+    file.write_text(text, "utf-8")
+    return load_config(file, profile)
+
+
+def complaint(tmp_path: Path, text: str, profile: str | None = None) -> str:
+    with pytest.raises(ConfigError) as caught:
+        load(tmp_path, text, profile)
+    return str(caught.value).replace(str(tmp_path), "~")
+
+
+def test_limits_are_the_fractions_their_text_shows(tmp_path: Path) -> None:
+    assert load(tmp_path, GOOD).limits.asr == Fraction(29, 100)
+
+
+def test_paths_start_at_the_file(tmp_path: Path) -> None:
+    config = load(tmp_path, GOOD)
+    assert config.store_path == tmp_path / "reports/safety.db"
+    assert config.reports_path == tmp_path / "reports"
+
+
+def test_a_profile_overlays_and_its_star_speaks_for_every_scenario(tmp_path: Path) -> None:
+    config = load(tmp_path, GOOD, "smoke")
+    assert {name: s.prompts for name, s in config.scenarios.items()} == {"fraud": 20, "sex": 10}
+    assert config.limits == load(tmp_path, GOOD).limits
+
+
+@pytest.mark.parametrize(
+    ("wrong", "right", "line"),
+    [
+        ("[pairs.r1]", "[piars.r1]", "~/safety.toml: unknown key piars; did you mean 'pairs'?"),
+        (
+            'engine = "scripted"\nreasoning',
+            'egnine = "scripted"\nreasoning',
+            "~/safety.toml: unknown key [models.reasoner] egnine; did you mean 'engine'?",
+        ),
+        (
+            "asr = 0.29",
+            "arc = 0.29",
+            "~/safety.toml: unknown key [limits] arc; did you mean 'asr'?",
+        ),
+        (
+            "asr = 0.29",
+            "asr = 1.5",
+            "~/safety.toml: [limits] asr: expected a rate between 0 and 1, got 1.5",
+        ),
+        (
+            "prompts = 30",
+            "prompts = 0",
+            "~/safety.toml: [scenarios.sex] prompts: input should be greater than or equal to 1 (found 0)",
+        ),
+        (
+            "[attacks.direct]",
+            "[attacks.Direct]",
+            "~/safety.toml: [attacks.Direct] is not a valid name; "
+            "use a-z, 0-9 and _ and start with a letter",
+        ),
+        (
+            'candidate = "reasoner"',
+            'candidate = "reasonr"',
+            "~/safety.toml: [pairs.r1] candidate = 'reasonr', but there is no [models.reasonr]; "
+            "did you mean 'reasoner'?",
+        ),
+        (
+            "[attacks.direct]",
+            "[attacks.fraud]",
+            "~/safety.toml: 'fraud' names both [scenarios.fraud] and [attacks.fraud]; "
+            "each name is a pytest marker, so rename one",
+        ),
+        (
+            "[attacks.direct]",
+            "[attacks.skip]",
+            "~/safety.toml: [attacks.skip] would hide the pytest marker 'skip'; choose another name",
+        ),
+        (
+            "[limits]",
+            "[limits",
+            "~/safety.toml: not valid TOML: Expected ']' at the end of a table declaration "
+            "(at line 15, column 8)",
+        ),
+    ],
+)
+def test_a_mistake_is_one_line(tmp_path: Path, wrong: str, right: str, line: str) -> None:
+    assert wrong in GOOD
+    text = GOOD.replace(wrong, right, 1)
+    found = complaint(tmp_path, text).splitlines()
+    assert line in found
+
+
+def test_an_override_needs_a_reason(tmp_path: Path) -> None:
+    text = GOOD.replace(
+        "[profiles.smoke.scenarios", "[[limits.override]]\nasr = 0.5\n[profiles.smoke.scenarios", 1
+    )
+    assert complaint(tmp_path, text) == "~/safety.toml: missing [[limits.override]] #1 reason"
+
+
+def test_a_missing_file_says_how_to_name_one(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="no such file; write one, or name it with --safety-config"):
+        load_config(tmp_path / "nowhere.toml")
+
+
+def test_an_unknown_profile_is_suggested(tmp_path: Path) -> None:
+    assert complaint(tmp_path, GOOD, "smok").endswith(
+        "there is no [profiles.smok]; did you mean 'smoke'?"
+    )
+
+
+def test_an_empty_table_is_refused(tmp_path: Path) -> None:
+    text = GOOD.replace("[scenarios.fraud]\n[scenarios.sex]\nprompts = 30\n", "")
+    line = "~/safety.toml: [scenarios] is empty; add at least one [scenarios.NAME]"
+    assert complaint(tmp_path, text) == line
