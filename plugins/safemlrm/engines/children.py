@@ -14,6 +14,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from itertools import count
 from pathlib import Path
 from queue import Empty, SimpleQueue
@@ -56,6 +57,9 @@ class Child:
             stderr=self._log,
             env=_environment(threads),
         )
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._stdin, self._stdout = self._process.stdin, self._process.stdout
         self._events = events
         self._thread = Thread(target=self._listen, daemon=True)
         self._thread.start()
@@ -63,20 +67,14 @@ class Child:
 
     def send(self, message: Start | Batch) -> None:
         """Write a message; a child that is gone is reported by the thread that listens."""
-        assert self._process.stdin is not None
-        try:
-            pickle.dump(message, self._process.stdin)
-            self._process.stdin.flush()
-        except OSError:
-            pass
+        with suppress(OSError):
+            pickle.dump(message, self._stdin)
+            self._stdin.flush()
 
     def stop(self) -> None:
         """Close the pipe, which ends the child at once; kill it if it does not listen."""
-        assert self._process.stdin is not None
-        try:
-            self._process.stdin.close()
-        except OSError:
-            pass
+        with suppress(OSError):
+            self._stdin.close()
         try:
             self._process.wait(GRACE_SECONDS)
         except subprocess.TimeoutExpired:
@@ -86,13 +84,9 @@ class Child:
         self._log.close()
 
     def _listen(self) -> None:
-        assert self._process.stdout is not None
-        with self._process.stdout as stdout:
-            try:
-                while True:
-                    self._events.put((self, pickle.load(stdout)))
-            except (EOFError, OSError, pickle.UnpicklingError):
-                pass
+        with self._stdout, suppress(EOFError, OSError, pickle.UnpicklingError):
+            while True:
+                self._events.put((self, pickle.load(self._stdout)))
         code = self._process.wait()
         self._events.put((self, Failed(_epitaph(code, self._last_words()))))
 
@@ -118,6 +112,7 @@ class Children:
         self._events: SimpleQueue[Event] = SimpleQueue()
         self._numbers = count()
         self._owners: dict[int, Child] = {}
+        self._failure: str | None = None
 
     def __enter__(self) -> Children:
         """Start a child a device; they load in parallel while this returns."""
@@ -167,26 +162,26 @@ class Children:
             yield completions
 
     def _feed(self, child: Child, waiting: Iterator[list[Request]]) -> None:
-        """Send a child the next batch, if there is one."""
-        batch = next(waiting, None)
+        """Send a child the next batch, if there is one and nothing has failed."""
+        batch = next(waiting, None) if self._failure is None else None
         if batch is not None:
             number = next(self._numbers)
             self._owners[number] = child
             child.send(Batch(number, batch))
 
     def _next(self) -> tuple[Child, list[Completion]]:
-        """Wait for the next batch to come back; what came back before a failure comes first."""
-        if self._failure is not None:
-            raise EngineError(self._failure)
-        child, event = self._events.get()
-        if isinstance(event, Failed):
-            self._failure = f"model {self._name!r} on {child.device}: {event.reason}"
-            late = [back for back in self._drain() if isinstance(back[1], Answered)]
-            for back in late:
-                self._events.put(back)
-            raise EngineError(self._failure)
-        del self._owners[event.number]
-        return child, event.completions
+        """Return the next batch that comes back; after a failure only those that already are."""
+        while True:
+            try:
+                child, event = self._events.get(block=self._failure is None)
+            except Empty:
+                raise EngineError(str(self._failure)) from None
+            if isinstance(event, Answered):
+                del self._owners[event.number]
+                return child, event.completions
+            if self._failure is None:
+                self._failure = f"model {self._name!r} on {child.device}: {event.reason}"
+
 
 def _environment(threads: int) -> dict[str, str]:
     """Return the child's environment: quiet, a share of the cores, and this process's import path."""

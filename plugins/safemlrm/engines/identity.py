@@ -16,10 +16,11 @@ from safemlrm.types import Identity
 
 __all__ = ["Decoding", "decoding_of", "identity_of", "model_folder"]
 
+GENERATION = "generation_config.json"
 WEIGHTS = ("*.safetensors", "*.safetensors.index.json", "*.gguf", "adapter_config.json")
 CONFIG = (
     "config.json",
-    "generation_config.json",
+    GENERATION,
     "tokenizer*",
     "special_tokens_map.json",
     "added_tokens.json",
@@ -56,8 +57,7 @@ def decoding_of(model: Model, folder: Path) -> Decoding:
     """
     own: Mapping[str, object] = {"do_sample": True}
     if model.engine == "transformers":
-        path = model_folder(model, folder) / "generation_config.json"
-        own = read_json(path)
+        own = read_json(model_folder(model, folder) / GENERATION)
     merged: dict[str, object] = {**asdict(DEFAULT), **_given(own)}
     if own.get("do_sample") is not True:
         merged["temperature"] = 0.0
@@ -71,7 +71,7 @@ def decoding_of(model: Model, folder: Path) -> Decoding:
             min_p=float(str(merged["min_p"])),
         )
     except ValueError as error:
-        raise EngineError(f"{path}: expected numbers: {error}") from None
+        raise EngineError(f"{GENERATION}: expected numbers: {error}") from None
     if decoding.temperature > 0:
         return decoding
     return Decoding(decoding.max_new_tokens, 0.0, DEFAULT.top_p, DEFAULT.top_k, DEFAULT.min_p)

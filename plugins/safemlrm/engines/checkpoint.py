@@ -1,0 +1,160 @@
+"""A checkpoint's network, processor and tokens, loaded with every choice made explicit."""
+
+from __future__ import annotations
+
+from collections.abc import Set
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+import transformers
+from safetensors import SafetensorError
+
+from safemlrm.config import Model, Reasoning
+from safemlrm.engines.identity import Decoding
+from safemlrm.errors import EngineError
+
+# What else a generation_config.json may say about scores; the sampling settings are in Decoding.
+KEPT = (
+    "repetition_penalty",
+    "no_repeat_ngram_size",
+    "bad_words_ids",
+    "sequence_bias",
+    "suppress_tokens",
+    "begin_suppress_tokens",
+    "forced_bos_token_id",
+    "forced_eos_token_id",
+    "exponential_decay_length_penalty",
+    "min_length",
+    "min_new_tokens",
+    "bos_token_id",
+)
+LOADING_ERRORS = (
+    OSError,
+    ValueError,
+    TypeError,
+    KeyError,
+    AttributeError,
+    ImportError,
+    RuntimeError,
+    SafetensorError,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """What asking needs. `sees`: it takes pictures; `ends`: tokens that end a response;
+    `unwritten`: special tokens that are no part of a response's text.
+    """
+
+    network: Any
+    processor: Any
+    tokenizer: Any
+    generation: Any
+    device: torch.device
+    sees: bool
+    ends: Set[int]
+    unwritten: Set[int]
+
+
+def load(model: Model, folder: Path, device: torch.device, decoding: Decoding) -> Checkpoint:
+    """Load a folder that `check_folder` accepted; `EngineError` says in one line what is wrong."""
+    try:
+        return _load(model, folder, device, decoding)
+    except LOADING_ERRORS as error:
+        lines = str(error).strip().splitlines() or [type(error).__name__]
+        if "trust_remote_code" in str(error):
+            raise EngineError(
+                f"{folder}: the model brings its own code, which is not run; read it, then set "
+                "trust_remote_code = true for this model in safety.toml"
+            ) from error
+        raise EngineError(f"{folder}: cannot be loaded: {lines[0]}") from error
+
+
+def _load(model: Model, folder: Path, device: torch.device, decoding: Decoding) -> Checkpoint:
+    trust = model.trust_remote_code
+    config = transformers.AutoConfig.from_pretrained(folder, trust_remote_code=trust)
+    sees = _sees(config)
+    kind = transformers.AutoProcessor if sees else transformers.AutoTokenizer
+    processor = kind.from_pretrained(folder, trust_remote_code=trust)
+    tokenizer = processor.tokenizer if sees else processor
+    if not processor.chat_template:
+        raise EngineError(
+            f"{folder}: the {'processor' if sees else 'tokenizer'} has no chat template, and without "
+            "it a question is not put as the model was trained; add its chat_template.jinja"
+        )
+    tokenizer.padding_side = "left"
+    if tokenizer.pad_token is None:
+        tokenizer.pad_token = tokenizer.unk_token or tokenizer.eos_token
+    network = _network(model, folder, sees).to(device).eval()
+    generation, ends = _generation(network.generation_config, tokenizer, decoding)
+    network.generation_config = generation
+    return Checkpoint(
+        network=network,
+        processor=processor,
+        tokenizer=tokenizer,
+        generation=generation,
+        device=device,
+        sees=sees,
+        ends=ends,
+        unwritten=_unwritten(tokenizer, model.reasoning),
+    )
+
+
+def _sees(config: Any) -> bool:
+    """Tell from the architecture whether a model takes pictures."""
+    custom = getattr(config, "auto_map", None) or {}
+    known = transformers.MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING
+    return type(config) in known or "AutoModelForImageTextToText" in custom
+
+
+def _network(model: Model, folder: Path, sees: bool) -> Any:
+    """Load the weights; those a checkpoint lacks would be random, so it is refused."""
+    kind = transformers.AutoModelForImageTextToText if sees else transformers.AutoModelForCausalLM
+    network, info = kind.from_pretrained(
+        folder,
+        dtype="auto" if model.dtype == "auto" else getattr(torch, model.dtype),
+        use_safetensors=True,
+        trust_remote_code=model.trust_remote_code,
+        output_loading_info=True,
+    )
+    missing = sorted(info["missing_keys"])
+    if missing:
+        raise EngineError(
+            f"{folder}: the weights lack {len(missing)} tensors of the architecture "
+            f"({missing[0]}, ...), which would be random; save the whole model again"
+        )
+    return network
+
+
+def _generation(own: Any, tokenizer: Any, decoding: Decoding) -> tuple[Any, Set[int]]:
+    """Return the settings of `generate`, which takes the largest score, and the end tokens."""
+    ends = own.eos_token_id if own.eos_token_id is not None else tokenizer.eos_token_id
+    if ends is None:
+        ends = []
+    ends = [ends] if isinstance(ends, int) else list(ends)
+    kept = {key: value for key in KEPT if (value := getattr(own, key, None)) is not None}
+    generation = transformers.GenerationConfig(
+        **kept,
+        do_sample=False,
+        num_beams=1,
+        max_new_tokens=decoding.max_new_tokens,
+        pad_token_id=tokenizer.pad_token_id,
+        eos_token_id=ends or None,
+    )
+    return generation, frozenset(ends)
+
+
+def _unwritten(tokenizer: Any, reasoning: Reasoning | None) -> Set[int]:
+    """Return the special tokens, less those the reasoning markers are made of.
+
+    Models differ in whether their markers are special tokens; a marker has to survive decoding.
+    """
+    added = tokenizer.added_tokens_decoder.items()
+    special = {*tokenizer.all_special_ids, *(number for number, token in added if token.special)}
+    marks = reasoning.model_dump(exclude={"prefilled"}).values() if reasoning else ()
+    written = {
+        token for mark in marks if mark for token in tokenizer.encode(mark, add_special_tokens=False)
+    }
+    return frozenset(special - written)

@@ -1,0 +1,151 @@
+"""A local checkpoint, asked the way its authors ask it: processor, chat template, generate."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+import torch
+from jinja2 import TemplateError
+
+from safemlrm.config import Model
+from safemlrm.engines.checkpoint import Checkpoint, load
+from safemlrm.engines.folder import check_folder, model_folder
+from safemlrm.engines.identity import decoding_of
+from safemlrm.engines.images import pictures_of
+from safemlrm.engines.sampling import sampler
+from safemlrm.errors import EngineError
+from safemlrm.types import Completion, Prompt, Request
+
+Conversation = list[dict[str, Any]]
+OUT_OF_MEMORY = ("out of memory", "can't allocate memory")
+
+
+class TransformersEngine:
+    """One checkpoint on one device."""
+
+    def __init__(self, model: Model, folder: Path, device: str) -> None:
+        """Load the checkpoint; `folder` is that of safety.toml, "cpu:1" is one more child on the CPU.
+
+        Raises `EngineError` with one line that says what is wrong with the checkpoint.
+        """
+        self._model = model
+        self._decoding = decoding_of(model, folder)
+        source = model_folder(model, folder)
+        check_folder(source)
+        name = "cpu" if device.startswith("cpu") else device
+        self._checkpoint: Checkpoint = load(model, source, torch.device(name), self._decoding)
+
+    def generate(self, requests: list[Request]) -> Iterator[Completion]:
+        """Answer in batches of at most `batch_size` requests with equally many pictures."""
+        ordered = sorted(requests, key=_pictures)
+        for _, group in groupby(ordered, key=_pictures):
+            rows = list(group)
+            for start in range(0, len(rows), self._model.batch_size):
+                yield from self._within_memory(rows[start : start + self._model.batch_size])
+
+    def _within_memory(self, requests: list[Request]) -> Iterator[Completion]:
+        """Answer a batch, in halves when the device runs out of memory."""
+        try:
+            completions = self._answer(requests)
+        except (torch.OutOfMemoryError, RuntimeError, MemoryError) as error:
+            if not _is_out_of_memory(error):
+                raise
+            completions = None
+        if completions is not None:
+            yield from completions
+            return
+        if self._checkpoint.device.type == "cuda":
+            torch.cuda.empty_cache()
+        if len(requests) == 1:
+            raise EngineError(
+                f"prompt {requests[0].prompt.id}: {self._checkpoint.device} is out of memory with "
+                "one request at a time; take a larger device, a smaller dtype or max_new_tokens"
+            )
+        middle = len(requests) // 2
+        yield from self._within_memory(requests[:middle])
+        yield from self._within_memory(requests[middle:])
+
+    def _answer(self, requests: list[Request]) -> list[Completion]:
+        checkpoint = self._checkpoint
+        inputs = self._encode([self._conversation(request.prompt) for request in requests])
+        seeds = [request.seed for request in requests]
+        with torch.inference_mode():
+            output = checkpoint.network.generate(
+                **inputs,
+                generation_config=checkpoint.generation,
+                logits_processor=sampler(self._decoding, seeds, checkpoint.device),
+            )
+        prompt_tokens = inputs["attention_mask"].sum(dim=1).tolist()
+        written = output[:, inputs["input_ids"].shape[1] :].tolist()
+        return [
+            self._completion(request.key, tokens, length)
+            for request, tokens, length in zip(requests, written, prompt_tokens, strict=True)
+        ]
+
+    def _completion(self, key: str, tokens: list[int], prompt_tokens: int) -> Completion:
+        """Cut at the first end token; without one the token limit ended the response."""
+        checkpoint = self._checkpoint
+        end = next((i for i, token in enumerate(tokens) if token in checkpoint.ends), None)
+        own = tokens if end is None else tokens[:end]
+        kept = [token for token in own if token not in checkpoint.unwritten]
+        return Completion(
+            key=key,
+            text=checkpoint.tokenizer.decode(kept, skip_special_tokens=False),
+            finish="length" if end is None else "stop",
+            prompt_tokens=int(prompt_tokens),
+            completion_tokens=len(own) + (end is not None),
+        )
+
+    def _conversation(self, prompt: Prompt) -> Conversation:
+        """Return a prompt as chat messages, pictures before text."""
+        system = self._model.system
+        if not self._checkpoint.sees:
+            if any(turn.images for turn in prompt.turns):
+                raise EngineError(
+                    f"prompt {prompt.id} shows a picture, but {self._model.path} reads text only; "
+                    "leave attacks that draw pictures out for this model"
+                )
+            head = [] if system is None else [{"role": "system", "content": system}]
+            return head + [{"role": "user", "content": turn.text} for turn in prompt.turns]
+        head = [] if system is None else [_message("system", system, [])]
+        turns = zip(prompt.turns, pictures_of(prompt), strict=True)
+        return head + [_message("user", turn.text, pictures) for turn, pictures in turns]
+
+    def _encode(self, conversations: list[Conversation]) -> Any:
+        """Render and tokenize a batch, padded on the left, on the device."""
+        checkpoint = self._checkpoint
+        padding: dict[str, Any] = {"padding": True}
+        if checkpoint.sees:
+            padding = {"processor_kwargs": {"padding": True}}
+        try:
+            inputs = checkpoint.processor.apply_chat_template(
+                conversations,
+                tokenize=True,
+                return_dict=True,
+                return_tensors="pt",
+                add_generation_prompt=True,
+                **padding,
+            )
+        except (TemplateError, ValueError, TypeError, KeyError, IndexError) as error:
+            raise EngineError(
+                f"{self._model.path}: chat template or processor refused the conversation: {error}"
+            ) from error
+        return inputs.to(checkpoint.device, dtype=checkpoint.network.dtype)
+
+
+def _message(role: str, text: str, pictures: list[Any]) -> dict[str, Any]:
+    shown = [{"type": "image", "image": picture} for picture in pictures]
+    return {"role": role, "content": [*shown, {"type": "text", "text": text}]}
+
+
+def _pictures(request: Request) -> int:
+    return sum(len(turn.images) for turn in request.prompt.turns)
+
+
+def _is_out_of_memory(error: Exception) -> bool:
+    if isinstance(error, torch.OutOfMemoryError | MemoryError):
+        return True
+    return any(words in str(error).lower() for words in OUT_OF_MEMORY)
