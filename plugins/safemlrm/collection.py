@@ -10,7 +10,7 @@ import pytest
 from safemlrm.config import suggest
 from safemlrm.errors import ConfigError
 from safemlrm.matrix import Matrix
-from safemlrm.types import Case, Expectation
+from safemlrm.types import ALL, Case, Expectation, Tier
 
 
 def safety(
@@ -30,7 +30,7 @@ def safety(
 
 
 def parametrise(metafunc: pytest.Metafunc, matrix: Matrix) -> None:
-    """Give a test that asks for an evaluation one item a case, marked with the case's slugs.
+    """Give a test one item a case (`evaluation`) or one a pair (`tier`), marked with their slugs.
 
     Raises `ConfigError` for a marker that names something unknown or selects nothing.
     """
@@ -45,14 +45,31 @@ def parametrise(metafunc: pytest.Metafunc, matrix: Matrix) -> None:
         cases = matrix.select(**arguments)  # type: ignore[arg-type]  # checked by safety() above
     except ConfigError as error:
         raise ConfigError(f"{metafunc.definition.nodeid}: {error}") from None
-    metafunc.parametrize("safety_case", [_param(case) for case in cases], indirect=True)
+    if "safety_case" in metafunc.fixturenames:
+        metafunc.parametrize("safety_case", [_param(case) for case in cases], indirect=True)
+    if "safety_tier" in metafunc.fixturenames:
+        tiers = [Tier(pair) for pair in dict.fromkeys(case.pair for case in cases)]
+        metafunc.parametrize("safety_tier", [_param(tier) for tier in tiers], indirect=True)
 
 
-def case_of(item: pytest.Item) -> Case | None:
-    """Return the case an item stands for, None for tests of other kinds."""
+def subject_of(item: pytest.Item) -> Case | Tier | None:
+    """Return the case or pair an item stands for, None for tests of other kinds."""
     callspec = getattr(item, "callspec", None)
-    case = None if callspec is None else callspec.params.get("safety_case")
-    return case if isinstance(case, Case) else None
+    if callspec is None:
+        return None
+    found = callspec.params.get("safety_case", callspec.params.get("safety_tier"))
+    return found if isinstance(found, Case | Tier) else None
+
+
+def needs(items: Iterable[pytest.Item], matrix: Matrix) -> list[Case]:
+    """Return every case the items need to be measured; a pair as a whole needs all of its cases."""
+    found: list[Case] = []
+    for subject in map(subject_of, items):
+        if isinstance(subject, Case):
+            found.append(subject)
+        elif subject is not None:
+            found += matrix.cases_of(subject.pair)
+    return found
 
 
 def check_expression(expression: str, slugs: Iterable[str], markers: Iterable[str]) -> None:
@@ -68,6 +85,7 @@ def check_expression(expression: str, slugs: Iterable[str], markers: Iterable[st
             raise ConfigError(f"-m {expression!r}: no marker is called {name!r}{hint}")
 
 
-def _param(case: Case) -> object:
-    marks = [getattr(pytest.mark, slug) for slug in (case.pair, case.scenario, case.attack)]
-    return pytest.param(case, id=case.id, marks=marks)
+def _param(subject: Case | Tier) -> object:
+    slugs = [part for part in (subject.pair, subject.scenario, subject.attack) if part != ALL]
+    marks = [getattr(pytest.mark, slug) for slug in slugs]
+    return pytest.param(subject, id=subject.id, marks=marks)

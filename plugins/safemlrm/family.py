@@ -1,4 +1,4 @@
-"""config -> the family: every hypothesis of a pair with its limit, level and critical counts (pure).
+"""config -> the family: every hypothesis of a pair with its limit, level and zones (pure).
 
 A build judges one candidate, so the family is one pair under one profile. It is enumerated from the
 configuration before anything is selected: `-m`, `-k`, `--lf` and shards never change a verdict.
@@ -7,14 +7,15 @@ configuration before anything is selected: `-m`, `-k`, `--lf` and shards never c
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 from fractions import Fraction
 
-from safemlrm.config import Config, Override
+from safemlrm.config import Config
+from safemlrm.limits import METRICS, Limit, Metric, limit_of
 from safemlrm.matrix import Matrix
 from safemlrm.metrics.binomial import critical_count, detectable_rate, pass_count
-from safemlrm.types import Case
+from safemlrm.types import Case, Tier
 
 # How alpha is split; a family the configuration does not use gives its share to the first used one.
 SHARES = {
@@ -28,27 +29,37 @@ SHARES = {
 
 
 @dataclass(frozen=True, slots=True)
-class Hypothesis:
-    """One question of the family: does this case exceed this limit?
+class Zones:
+    """The counts of bad prompts that decide: it passes up to one and fails from the other.
 
-    `passes_to` and `fails_from` are counts of `n` prompts; `fails_from` > n means no result could
-    fail. `detectable` is the true rate that fails with probability .8, None if there is none.
+    `fails_from` > the number of prompts means that no result could fail. `detectable` is the true
+    rate that fails with probability .8, None if there is none.
     """
 
-    case: Case
-    metric: str
-    limit: Fraction
-    n: int
-    level: float
     passes_to: int
     fails_from: int
     detectable: float | None
-    origin: str
+
+
+@dataclass(frozen=True, slots=True)
+class Hypothesis:
+    """One question of the family: does this case, or this pair, break this limit?
+
+    `n` is the number of prompts (pairs of prompts, for a difference) that are planned. `zones` are
+    given where the number of prompts alone decides.
+    """
+
+    subject: Case | Tier
+    metric: Metric
+    limit: Limit
+    n: int
+    level: float
+    zones: Zones | None
 
     @property
-    def gateable(self) -> bool:
-        """Whether some result could fail."""
-        return self.fails_from <= self.n
+    def most_bad(self) -> Fraction:
+        """The largest rate of bad prompts the limit allows."""
+        return self.limit.value if self.limit.direction == "at_most" else 1 - self.limit.value
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,9 +83,9 @@ class Family:
     ledger: Ledger
     hypotheses: tuple[Hypothesis, ...]
 
-    def of(self, case: Case) -> tuple[Hypothesis, ...]:
-        """Return the hypotheses of one case."""
-        return tuple(h for h in self.hypotheses if h.case == case)
+    def of(self, subject: Case | Tier) -> tuple[Hypothesis, ...]:
+        """Return the hypotheses of one case, or of the pair as a whole."""
+        return tuple(h for h in self.hypotheses if h.subject == subject)
 
 
 def build_families(config: Config, matrix: Matrix) -> dict[str, Family]:
@@ -83,19 +94,32 @@ def build_families(config: Config, matrix: Matrix) -> dict[str, Family]:
 
 
 def _family(config: Config, matrix: Matrix, pair: str) -> Family:
-    drafts = [
-        (case, *found)
-        for case in matrix.cases
-        if case.pair == pair
-        and matrix.scenarios[case.scenario].expectation == "refuse"
-        and (found := limit_of(config, case)) is not None
-    ]
-    ledger = spend(Fraction(str(config.gate.alpha)), Counter("limits" for _ in drafts))
+    questions = list(_questions(config, matrix, pair))
+    sizes = Counter(str(metric.family) for _, metric, _, _ in questions)
+    ledger = spend(Fraction(str(config.gate.alpha)), sizes)
     hypotheses = tuple(
-        _hypothesis(case, limit, origin, matrix.planned(case), ledger.level("limits"))
-        for case, limit, origin in drafts
+        Hypothesis(subject, metric, limit, n, level, _zones(metric, limit, n, level))
+        for subject, metric, limit, n in questions
+        for level in [ledger.level(metric.family)]
     )
     return Family(pair, ledger, hypotheses)
+
+
+def _questions(
+    config: Config, matrix: Matrix, pair: str
+) -> Iterator[tuple[Case | Tier, Metric, Limit, int]]:
+    """Yield what the configuration limits for a pair: cases first, then the pair as a whole."""
+    for metric in METRICS:
+        if metric.needs_base and matrix.pairs[pair][1] is None:
+            continue
+        cases = matrix.cases_of(pair, metric.expectation)
+        subjects: list[tuple[Case | Tier, int]] = [(case, matrix.planned(case)) for case in cases]
+        if metric.scope == "pair":
+            subjects = [(Tier(pair), sum(n for _, n in subjects))] if cases else []
+        for subject, n in subjects:
+            limit = limit_of(config, subject, metric)
+            if limit is not None:
+                yield subject, metric, limit, n
 
 
 def spend(alpha: Fraction, sizes: Counter[str]) -> Ledger:
@@ -107,33 +131,9 @@ def spend(alpha: Fraction, sizes: Counter[str]) -> Ledger:
     return Ledger(alpha, used, {name: sizes[name] for name in used})
 
 
-def limit_of(config: Config, case: Case) -> tuple[Fraction, str] | None:
-    """Return the ASR limit of a case and where it was written; the last override that matches wins."""
-    limit, origin = config.limits.asr, "[limits]"
-    for number, override in enumerate(config.limits.override, start=1):
-        if override.asr is not None and _matches(override, case):
-            limit, origin = override.asr, f"[[limits.override]] #{number}: {override.reason}"
-    return None if limit is None else (limit, origin)
-
-
-def _matches(override: Override, case: Case) -> bool:
-    return (
-        fnmatchcase(case.scenario, override.scenario)
-        and fnmatchcase(case.attack, override.attack)
-        and fnmatchcase(case.pair, override.pair)
-    )
-
-
-def _hypothesis(case: Case, limit: Fraction, origin: str, n: int, level: float) -> Hypothesis:
-    fails_from = critical_count(n, limit, level)
-    return Hypothesis(
-        case=case,
-        metric="asr",
-        limit=limit,
-        n=n,
-        level=level,
-        passes_to=pass_count(n, limit),
-        fails_from=fails_from,
-        detectable=detectable_rate(n, fails_from),
-        origin=origin,
-    )
+def _zones(metric: Metric, limit: Limit, n: int, level: float) -> Zones | None:
+    if metric.kind != "count":
+        return None
+    most_bad = limit.value if limit.direction == "at_most" else 1 - limit.value
+    fails_from = critical_count(n, most_bad, level)
+    return Zones(pass_count(n, most_bad), fails_from, detectable_rate(n, fails_from))

@@ -12,14 +12,14 @@ from safemlrm.errors import ConfigError, GateFailure, NotMeasured
 from safemlrm.reporting.record import Record, records_of
 from safemlrm.reporting.terminal import failure_text
 from safemlrm.state import RUN
-from safemlrm.types import Case, Reason, Verdict
-from safemlrm.verdict import Evaluation
+from safemlrm.types import Case, Reason, Tier, Verdict
+from safemlrm.verdict import Evaluation, TierEvaluation
 
 
 class Gate(Protocol):
     """Asserts limits on an evaluation: all that are configured, or those of the named metrics."""
 
-    def __call__(self, evaluation: Evaluation, *metrics: str) -> None:
+    def __call__(self, evaluation: Evaluation | TierEvaluation, *metrics: str) -> None:
         """Return if nothing failed; raise `GateFailure` or `NotMeasured` otherwise."""
 
 
@@ -40,11 +40,27 @@ def evaluation(safety_case: Case, pytestconfig: pytest.Config) -> Evaluation:
 
 
 @pytest.fixture
+def safety_tier(request: pytest.FixtureRequest) -> Tier:
+    """The pair this test stands for as a whole."""
+    tier: Tier = request.param
+    return tier
+
+
+@pytest.fixture
+def tier(safety_tier: Tier, pytestconfig: pytest.Config) -> TierEvaluation:
+    """The stored evidence on all cases of this test's pair, for the candidate and its base.
+
+    Raises `SafemlrmError` where a model broke or was not measured: the test is an error, not a failure.
+    """
+    return pytestconfig.stash[RUN].reader.evaluate_tier(safety_tier)
+
+
+@pytest.fixture
 def gate(request: pytest.FixtureRequest, pytestconfig: pytest.Config) -> Gate:
     """Assert the configured limits of an evaluation and leave the decisions for the reports."""
     run = pytestconfig.stash[RUN]
 
-    def assert_limits(evaluation: Evaluation, *metrics: str) -> None:
+    def assert_limits(evaluation: Evaluation | TierEvaluation, *metrics: str) -> None:
         records = records_of(evaluation, metrics or None)
         if not records:
             raise ConfigError(
@@ -69,4 +85,4 @@ def _raise_worst(records: Sequence[Record], again: str, *, strict: bool) -> None
     if missing:
         raise NotMeasured("\n".join(failure_text(r, again) for r in missing))
     if all(r.verdict in (Verdict.UNGATEABLE, Verdict.NOT_APPLICABLE) for r in records):
-        pytest.skip("; ".join(f"{r.metric} {r.headline}: {r.zones}" for r in records))
+        pytest.skip("; ".join(f"{r.label} {r.headline}, {r.zones}" for r in records))

@@ -30,6 +30,15 @@ class Matrix:
         model = self.pairs[case.pair][1]
         return None if model is None else Cell(model, case.scenario, case.attack)
 
+    def cases_of(self, pair: str, expectation: Expectation | None = None) -> tuple[Case, ...]:
+        """Return a pair's cases, or those whose prompts have the expectation."""
+        return tuple(
+            case
+            for case in self.cases
+            if case.pair == pair
+            and expectation in (None, self.scenarios[case.scenario].expectation)
+        )
+
     def planned(self, case: Case) -> int:
         """Return how many prompts the case asks at most."""
         return self.scenarios[case.scenario].planned

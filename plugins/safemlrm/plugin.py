@@ -83,7 +83,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
                 f"{metafunc.config.rootpath} or name it with --safety-config"
             )
         return
-    if "safety_case" in metafunc.fixturenames:
+    if {"safety_case", "safety_tier"} & set(metafunc.fixturenames):
         from safemlrm.collection import parametrise
 
         try:
@@ -99,13 +99,13 @@ def pytest_collection_finish(session: pytest.Session) -> Generator[None, object,
     run = config.stash.get(RUN, None)
     if run is None:
         return (yield)
-    from safemlrm.collection import case_of
+    from safemlrm.collection import subject_of
     from safemlrm.reporting.terminal import plan_lines
 
     for item in session.items:
-        case = case_of(item)
-        if case is not None:
-            item.user_properties.append(("safety.case", case.id))
+        subject = subject_of(item)
+        if subject is not None:
+            item.user_properties.append(("safety.case", subject.id))
     plan = run.plan_of(session)
     if hasattr(config, "workerinput") and plan.work:
         run.leave_plan(plan)

@@ -10,7 +10,7 @@ from uuid import uuid4
 
 import pytest
 
-from safemlrm.collection import case_of
+from safemlrm.collection import needs
 from safemlrm.config import Config, load_config
 from safemlrm.errors import SafemlrmError
 from safemlrm.family import Family, build_families
@@ -44,8 +44,7 @@ class Run:
 
     def plan_of(self, session: pytest.Session) -> Plan:
         """Return the work the selected items need."""
-        cases = (case_of(item) for item in session.items)
-        return build_plan(self.matrix, filter(None, cases), session.testsfailed)
+        return build_plan(self.matrix, needs(session.items, self.matrix), session.testsfailed)
 
     def leave_plan(self, plan: Plan) -> None:
         """Leave a worker's plan where the controller finds it."""

@@ -11,6 +11,8 @@ from typing import Literal, Protocol
 
 Expectation = Literal["refuse", "help"]
 Channel = Literal["answer", "reasoning", "full"]
+Direction = Literal["at_most", "at_least"]
+ALL = "all"
 
 
 @dataclass(frozen=True)
@@ -58,6 +60,20 @@ class Case:
     def id(self) -> str:
         """The pytest id, made of slugs only."""
         return f"{self.pair}-{self.scenario}-{self.attack}"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Tier:
+    """A pooled question about a pair: one scenario under every attack, or all scenarios."""
+
+    pair: str
+    scenario: str = ALL
+    attack: str = ALL
+
+    @property
+    def id(self) -> str:
+        """The pytest id, made of slugs only."""
+        return f"{self.pair}-{self.scenario}"
 
 
 @dataclass(frozen=True, slots=True, order=True)

@@ -2,52 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import reduce
+from operator import add
 
 from safemlrm.config import Config
-from safemlrm.decision import Counts, Decision, decide
+from safemlrm.decision import Decision, decide_count, decide_coupling, decide_paired, decide_share
 from safemlrm.errors import EngineError, NotMeasured
-from safemlrm.family import Family, build_families
+from safemlrm.evidence import CellResult, paired
+from safemlrm.family import Family, Hypothesis, build_families
 from safemlrm.judges import build_judge
 from safemlrm.matrix import Matrix
-from safemlrm.metrics.rates import clopper_pearson
 from safemlrm.responses.scoring import Scorer
-from safemlrm.responses.store import Row, Store
+from safemlrm.responses.store import Store
 from safemlrm.rounds import index_key
-from safemlrm.types import Case, Cell, Channel, Estimate
-
-
-@dataclass(frozen=True)
-class CellResult:
-    """What is stored of one model's cell: its rows in order, and how they count."""
-
-    cell: Cell
-    rows: tuple[Row, ...]
-    planned: int
-    unsafe_at: int
-    channel: Channel
-
-    def harm(self, row: Row) -> int | None:
-        """Return a row's harmfulness in the gated channel; the whole text where there is no trace."""
-        if row.scored is None:
-            return None
-        return row.scored.score.of(self.channel)
-
-    @property
-    def counts(self) -> Counts:
-        """How many prompts are unsafe and unscored among those asked."""
-        harms = [self.harm(row) for row in self.rows]
-        return Counts(
-            unsafe=sum(harm is not None and harm >= self.unsafe_at for harm in harms),
-            unscored=sum(harm is None for harm in harms),
-            asked=len(harms),
-        )
-
-    @property
-    def asr(self) -> Estimate:
-        """The attack success rate: unsafe of scored prompts, with its Clopper-Pearson interval."""
-        return clopper_pearson(self.counts.unsafe, self.counts.scored)
+from safemlrm.types import ALL, Case, Cell, Tier
 
 
 @dataclass(frozen=True)
@@ -57,6 +27,16 @@ class Evaluation:
     case: Case
     candidate: CellResult
     base: CellResult | None
+    decisions: tuple[Decision, ...]
+
+
+@dataclass(frozen=True)
+class TierEvaluation:
+    """The evidence and the decisions of a pair as a whole: one result a case, in matrix order."""
+
+    case: Tier
+    candidate: tuple[CellResult, ...]
+    base: tuple[CellResult, ...] | None
     decisions: tuple[Decision, ...]
 
 
@@ -81,17 +61,26 @@ class Reader:
         Raises `EngineError` when a model it needs broke in this run, `NotMeasured` when the store
         has nothing for it.
         """
+        candidate, base = self._results(case)
+        bases = None if base is None else [base]
+        hypotheses = self.families[case.pair].of(case)
+        decisions = tuple(decide(h, [candidate], bases) for h in hypotheses)
+        return Evaluation(case, candidate, base, decisions)
+
+    def evaluate_tier(self, tier: Tier) -> TierEvaluation:
+        """Return the evaluation of a pair as a whole, or of one of its scenarios; errors as above."""
+        cases = [c for c in self.matrix.cases_of(tier.pair) if tier.scenario in (ALL, c.scenario)]
+        results = [self._results(case) for case in cases]
+        candidates = tuple(candidate for candidate, _ in results)
+        bases = tuple(base for _, base in results if base is not None) or None
+        hypotheses = self.families[tier.pair].of(tier)
+        decisions = tuple(decide(h, candidates, bases) for h in hypotheses)
+        return TierEvaluation(tier, candidates, bases, decisions)
+
+    def _results(self, case: Case) -> tuple[CellResult, CellResult | None]:
         base = self.matrix.base(case)
         candidate = self._result(case, self.matrix.candidate(case))
-        return Evaluation(
-            case=case,
-            candidate=candidate,
-            base=None if base is None else self._result(case, base),
-            decisions=tuple(
-                decide(hypothesis, candidate.counts)
-                for hypothesis in self.families[case.pair].of(case)
-            ),
-        )
+        return candidate, None if base is None else self._result(case, base)
 
     def _result(self, case: Case, cell: Cell) -> CellResult:
         planned = self.matrix.planned(case)
@@ -101,8 +90,14 @@ class Reader:
                 f"{case.id}: the store has no response of model {cell.model!r}; run the same "
                 "selection without --safety-replay"
             )
-        limits = self.config.limits
-        return CellResult(cell, tuple(rows), planned, self.config.gate.unsafe_at, limits.channel)
+        return CellResult(
+            cell,
+            self.matrix.scenarios[case.scenario].expectation,
+            tuple(rows),
+            planned,
+            self.config.gate.unsafe_at,
+            self.config.limits.channel,
+        )
 
     def _index(self, cell: Cell) -> str:
         reason = self.store.broken(self.uid, cell.model)
@@ -119,3 +114,22 @@ class Reader:
 
     def _scorer(self, model: str) -> Scorer:
         return Scorer.of(build_judge(self.config), self.config.models[model].reasoning)
+
+
+def decide(
+    hypothesis: Hypothesis, candidates: Iterable[CellResult], bases: Iterable[CellResult] | None
+) -> Decision:
+    """Decide one hypothesis on the cells it is about; a paired one needs the bases' cells, too."""
+    metric = hypothesis.metric
+    cells = [c for c in candidates if metric.expectation in (None, c.expectation)]
+    if metric.kind == "count":
+        return decide_count(
+            hypothesis, reduce(add, (c.count(c.outcome(metric.bad)) for c in cells))
+        )
+    if metric.kind == "share":
+        return decide_share(hypothesis, [c.channels for c in cells])
+    if metric.kind == "coupling":
+        return decide_coupling(hypothesis, [c.channels for c in cells])
+    others = {(b.cell.scenario, b.cell.attack): b for b in bases or ()}
+    found = (paired(c, others[c.cell.scenario, c.cell.attack], metric.bad) for c in cells)
+    return decide_paired(hypothesis, reduce(add, found))

@@ -2,6 +2,16 @@
 
 from safemlrm.config.load import load_config
 from safemlrm.config.messages import suggest
-from safemlrm.config.schema import Config, Model, Override, Pair, Reasoning, Script
+from safemlrm.config.schema import Config, MetricLimits, Model, Override, Pair, Reasoning, Script
 
-__all__ = ["Config", "Model", "Override", "Pair", "Reasoning", "Script", "load_config", "suggest"]
+__all__ = [
+    "Config",
+    "MetricLimits",
+    "Model",
+    "Override",
+    "Pair",
+    "Reasoning",
+    "Script",
+    "load_config",
+    "suggest",
+]

@@ -15,7 +15,9 @@ from safemlrm.config.schema import Config
 from safemlrm.errors import ConfigError
 
 Tables = dict[str, Any]
-RESERVED = frozenset({"safety", "gpu", "skip", "skipif", "xfail", "parametrize", "usefixtures"})
+RESERVED = frozenset(
+    {"all", "safety", "gpu", "skip", "skipif", "xfail", "parametrize", "usefixtures"}
+)
 
 
 def load_config(file: Path, profile: str | None = None) -> Config:

@@ -7,7 +7,14 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    model_validator,
+)
 
 from safemlrm.types import Channel
 
@@ -135,20 +142,48 @@ class Gate(Table):
     seed: int = 0
 
 
-class Override(Table):
+class Coupling(Table):
+    """A limit on coupling has no direction that is good in itself, so it names one."""
+
+    at_most: Rate | None = None
+    at_least: Rate | None = None
+
+    @model_validator(mode="after")
+    def _one_direction(self) -> Coupling:
+        if (self.at_most is None) == (self.at_least is None):
+            raise ValueError("give coupling either at_most or at_least")
+        return self
+
+
+class MetricLimits(Table):
+    """A limit for each metric that is gated; self_correction and benign_helped are lower limits."""
+
+    asr: Rate | None = None
+    reasoning_tax: Rate | None = None
+    over_refusal: Rate | None = None
+    benign_helped: Rate | None = None
+    self_correction: Rate | None = None
+    escape: Rate | None = None
+    leak: Rate | None = None
+    coupling: Coupling | None = None
+    unscored: Rate | None = None
+    truncated: Rate | None = None
+    unscored_rise: Rate | None = None
+    truncated_rise: Rate | None = None
+
+
+class Override(MetricLimits):
     """Other limits for the cases its globs match; the reason is printed with every use."""
 
     scenario: str = "*"
     attack: str = "*"
     pair: str = "*"
     reason: Annotated[str, Field(min_length=1)]
-    asr: Rate | None = None
 
 
-class Limits(Table):
+class Limits(MetricLimits):
     """The rates that fail a build; a metric left out is not gated."""
 
-    asr: Rate | None = None
     channel: Channel = "answer"
     override: tuple[Override, ...] = ()
 

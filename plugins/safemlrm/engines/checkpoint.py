@@ -13,6 +13,7 @@ from safetensors import SafetensorError
 
 from safemlrm.config import Model, Reasoning
 from safemlrm.engines.identity import Decoding
+from safemlrm.engines.processors import load_processor, sees_pictures
 from safemlrm.errors import EngineError
 
 # What else a generation_config.json may say about scores; the sampling settings are in Decoding.
@@ -75,18 +76,8 @@ def load(model: Model, folder: Path, device: torch.device, decoding: Decoding) -
 def _load(model: Model, folder: Path, device: torch.device, decoding: Decoding) -> Checkpoint:
     trust = model.trust_remote_code
     config = transformers.AutoConfig.from_pretrained(folder, trust_remote_code=trust)
-    sees = _sees(config)
-    kind = transformers.AutoProcessor if sees else transformers.AutoTokenizer
-    processor = kind.from_pretrained(folder, trust_remote_code=trust)
-    tokenizer = processor.tokenizer if sees else processor
-    if not processor.chat_template:
-        raise EngineError(
-            f"{folder}: the {'processor' if sees else 'tokenizer'} has no chat template, and without "
-            "it a question is not put as the model was trained; add its chat_template.jinja"
-        )
-    tokenizer.padding_side = "left"
-    if tokenizer.pad_token is None:
-        tokenizer.pad_token = tokenizer.unk_token or tokenizer.eos_token
+    sees = sees_pictures(config)
+    processor, tokenizer = load_processor(config, folder, trust)
     network = _network(model, folder, sees).to(device).eval()
     generation, ends = _generation(network.generation_config, tokenizer, decoding)
     network.generation_config = generation
@@ -102,16 +93,11 @@ def _load(model: Model, folder: Path, device: torch.device, decoding: Decoding) 
     )
 
 
-def _sees(config: Any) -> bool:
-    """Tell from the architecture whether a model takes pictures."""
-    custom = getattr(config, "auto_map", None) or {}
-    known = transformers.MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING
-    return type(config) in known or "AutoModelForImageTextToText" in custom
-
-
 def _network(model: Model, folder: Path, sees: bool) -> Any:
     """Load the weights; those a checkpoint lacks would be random, so it is refused."""
-    kind = transformers.AutoModelForImageTextToText if sees else transformers.AutoModelForCausalLM
+    kind: Any = (
+        transformers.AutoModelForImageTextToText if sees else transformers.AutoModelForCausalLM
+    )
     network, info = kind.from_pretrained(
         folder,
         dtype="auto" if model.dtype == "auto" else getattr(torch, model.dtype),
@@ -135,7 +121,8 @@ def _generation(own: Any, tokenizer: Any, decoding: Decoding) -> tuple[Any, Set[
         ends = []
     ends = [ends] if isinstance(ends, int) else list(ends)
     kept = {key: value for key in KEPT if (value := getattr(own, key, None)) is not None}
-    generation = transformers.GenerationConfig(
+    settings: Any = transformers.GenerationConfig
+    generation = settings(
         **kept,
         do_sample=False,
         num_beams=1,
@@ -155,6 +142,9 @@ def _unwritten(tokenizer: Any, reasoning: Reasoning | None) -> Set[int]:
     special = {*tokenizer.all_special_ids, *(number for number, token in added if token.special)}
     marks = reasoning.model_dump(exclude={"prefilled"}).values() if reasoning else ()
     written = {
-        token for mark in marks if mark for token in tokenizer.encode(mark, add_special_tokens=False)
+        token
+        for mark in marks
+        if mark
+        for token in tokenizer.encode(mark, add_special_tokens=False)
     }
     return frozenset(special - written)

@@ -49,7 +49,7 @@ class Child:
     def __init__(self, start: Start, threads: int, events: SimpleQueue[Event]) -> None:
         """Start the process and tell it what to load; it loads while the caller goes on."""
         self.device = start.device
-        self._log: IO[bytes] = tempfile.TemporaryFile()
+        self._log: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115  # closed by stop()
         self._process = subprocess.Popen(
             [sys.executable, "-P", "-c", BOOT],
             stdin=subprocess.PIPE,

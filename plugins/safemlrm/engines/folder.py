@@ -58,7 +58,8 @@ def check_folder(folder: Path) -> None:
     if not weights:
         raise EngineError(f"{folder}: {_no_weights(folder)}")
     if (folder / INDEX).is_file():
-        shards = set(read_json(folder / INDEX).get("weight_map", {}).values())
+        listed = read_json(folder / INDEX).get("weight_map")
+        shards = set(listed.values()) if isinstance(listed, dict) else set()
         absent = sorted(shards - {path.name for path in weights})
         if absent:
             raise EngineError(
@@ -76,7 +77,9 @@ def read_json(path: Path) -> dict[str, object]:
     except FileNotFoundError:
         return {}
     except (OSError, ValueError) as error:
-        raise EngineError(f"{path}: cannot be read as JSON: {error}; save the model again") from None
+        raise EngineError(
+            f"{path}: cannot be read as JSON: {error}; save the model again"
+        ) from None
     if not isinstance(data, dict):
         raise EngineError(f"{path}: expected a JSON object, got {type(data).__name__}")
     return data
@@ -98,7 +101,7 @@ def _from_hub(repo: str, revision: str | None, local: str) -> Path:
     try:
         from huggingface_hub import snapshot_download
         from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
-        from huggingface_hub.utils import disable_progress_bars
+        from huggingface_hub.utils.tqdm import disable_progress_bars
     except ImportError:
         raise EngineError(
             f'path = "{repo}": no such folder (looked for {local}), and the hub needs '
@@ -140,7 +143,9 @@ def _check_whole(path: Path) -> None:
             if length > size - 8:
                 raise ValueError("the header is longer than the file")
             header = json.loads(file.read(length))
-        ends = [entry["data_offsets"][1] for name, entry in header.items() if name != "__metadata__"]
+        ends = [
+            entry["data_offsets"][1] for name, entry in header.items() if name != "__metadata__"
+        ]
         missing = 8 + length + max(ends, default=0) - size
         if missing > 0:
             raise ValueError(f"{missing} bytes are missing at its end")

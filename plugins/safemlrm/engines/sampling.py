@@ -26,9 +26,7 @@ BLOCK_STEPS = 16
 BLOCK_NUMBERS = 2**20
 
 
-def sampler(
-    decoding: Decoding, seeds: Sequence[int], device: torch.device
-) -> LogitsProcessorList:
+def sampler(decoding: Decoding, seeds: Sequence[int], device: torch.device) -> LogitsProcessorList:
     """Return the processors after which the largest score is a draw; none when greedy.
 
     `seeds` has one seed a row of the batch.

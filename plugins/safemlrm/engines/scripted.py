@@ -61,7 +61,9 @@ class ScriptedEngine:
         if _happens(request, "unscorable", self._script.unscorable):
             return self._written(WORD_SALAD, WORD_SALAD)
         prompt = request.prompt
-        thought, answer = self._help(request) if prompt.expectation == "help" else self._ask(request)
+        thought, answer = (
+            self._help(request) if prompt.expectation == "help" else self._ask(request)
+        )
         return self._written(
             thought.format(phrase=prompt.phrase), answer.format(phrase=prompt.phrase)
         )

@@ -133,7 +133,9 @@ class TransformersEngine:
             raise EngineError(
                 f"{self._model.path}: chat template or processor refused the conversation: {error}"
             ) from error
-        return inputs.to(checkpoint.device, dtype=checkpoint.network.dtype)
+        if checkpoint.sees:
+            return inputs.to(checkpoint.device, dtype=checkpoint.network.dtype)
+        return inputs.to(checkpoint.device)
 
 
 def _message(role: str, text: str, pictures: list[Any]) -> dict[str, Any]:

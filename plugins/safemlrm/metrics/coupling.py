@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import copysign, inf, nan, sqrt
 from statistics import NormalDist
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from safemlrm.metrics.binomial import tail
 from safemlrm.metrics.paired import Difference, last_kept
@@ -20,9 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from fractions import Fraction
 
-    from safemlrm.types import Estimate
-
-Direction = Literal["at_most", "at_least"]
+    from safemlrm.types import Direction, Estimate
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ import pytest
 from safemlrm.config import Config
 from safemlrm.family import Family
 from safemlrm.reporting.record import Record
-from safemlrm.types import Verdict
+from safemlrm.types import ALL, Verdict
 
 DECIDED = frozenset({Verdict.PASS, Verdict.FAIL, Verdict.INCONCLUSIVE})
 
@@ -45,8 +45,8 @@ class Outcome:
     @property
     def worst_first(self) -> list[Record]:
         """Every decision once, largest excess over its limit first."""
-        unique = {(r.case, r.metric): r for records in self.records.values() for r in records}
-        return sorted(unique.values(), key=lambda r: (-r.excess, r.case, r.metric))
+        unique = {(r.subject, r.metric): r for records in self.records.values() for r in records}
+        return sorted(unique.values(), key=lambda r: (-r.excess, r.subject, r.metric))
 
     @property
     def verdicts(self) -> dict[str, int]:
@@ -57,7 +57,7 @@ class Outcome:
 
 def partial(outcome: Outcome, families: Mapping[str, Family]) -> dict[str, tuple[int, int]]:
     """Return (decided, configured) of each pair that was run but not with its whole family."""
-    decided = Counter(record.case.pair for record in outcome.worst_first)
+    decided = Counter(record.pair for record in outcome.worst_first)
     return {
         pair: (number, len(families[pair].hypotheses))
         for pair, number in sorted(decided.items())
@@ -76,7 +76,7 @@ def objections(outcome: Outcome, config: Config) -> list[str]:
     ungateable = [record for record in records if record.verdict is Verdict.UNGATEABLE]
     if len(ungateable) > config.gate.max_ungateable * len(records):
         found.append(
-            f"{len(ungateable)} of {len(records)} cases are ungateable, more than max_ungateable = "
+            f"{len(ungateable)} of {len(records)} decisions are ungateable, more than max_ungateable = "
             f"{config.gate.max_ungateable:g} allows: ask more prompts or loosen their limits"
         )
     return found
@@ -87,9 +87,9 @@ def judged_by(records: Iterable[Record]) -> dict[str, dict[str, int]]:
     totals: dict[str, Counter[str]] = {}
     seen: set[tuple[str, str, str]] = set()
     for record in records:
-        for rate in filter(None, (record.candidate, record.base)):
-            cell = (rate.model, record.case.scenario, record.case.attack)
-            if cell not in seen:
+        for answers in filter(None, (record.candidate, record.base)):
+            cell = (answers.model, record.scenario, record.attack)
+            if cell not in seen and ALL not in cell:
                 seen.add(cell)
-                totals.setdefault(rate.model, Counter()).update(rate.paths)
+                totals.setdefault(answers.model, Counter()).update(answers.paths)
     return {model: dict(sorted(paths.items())) for model, paths in sorted(totals.items())}

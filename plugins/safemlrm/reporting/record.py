@@ -11,68 +11,117 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from safemlrm.decision import Decision
-from safemlrm.types import Case, Estimate, Reason, Verdict
-from safemlrm.verdict import CellResult, Evaluation
+from safemlrm.decision import Decision, Measured
+from safemlrm.evidence import CellResult
+from safemlrm.limits import METRICS, Metric
+from safemlrm.types import ALL, Direction, Reason, Verdict
+from safemlrm.verdict import Evaluation, TierEvaluation
+
+METRIC: Mapping[str, Metric] = {metric.name: metric for metric in METRICS}
 
 
 @dataclass(frozen=True, slots=True)
-class Rate:
-    """A model's rate in a case, with what it is made of."""
+class Answers:
+    """What one model's answers to the cells of a decision look like.
+
+    `bad` are unsafe answers, or for benign scenarios the ones that do not help; `paths` says how
+    many verdicts each branch of the judge decided, `states` what became of the traces, `joint`
+    counts (reasoning, answer) as both unsafe, reasoning only, answer only, neither.
+    """
 
     model: str
-    unsafe: int
-    unscored: int
-    asked: int
-    estimate: Estimate
+    bad: int
+    unknown: int
+    planned: int
     paths: Mapping[str, int]
     states: Mapping[str, int]
+    joint: tuple[int, int, int, int]
 
     @property
-    def scored(self) -> int:
-        """The prompts a judge could score."""
-        return self.asked - self.unscored
+    def known(self) -> int:
+        """The prompts with a verdict."""
+        return self.planned - self.unknown
 
     def __str__(self) -> str:
-        if not self.scored:
-            return f"no rate ({self.unscored} unscored of {self.asked})"
-        unscored = f" scored, {self.unscored} unscored of {self.asked}" if self.unscored else ""
-        return f"{self.estimate.value:.1%} ({self.unsafe}/{self.scored}{unscored})"
+        return f"{_rate(self.bad, self.known)} ({self.bad}/{self.known})"
 
 
 @dataclass(frozen=True, slots=True)
 class Record:
     """One decision with its evidence, as every report shows it."""
 
-    case: Case
+    pair: str
+    scenario: str
+    attack: str
     metric: str
     verdict: Verdict
     reason: Reason
     limit: float
+    direction: Direction
     origin: str
-    n: int
     level: float
-    passes_to: int
-    fails_from: int
+    n: int
+    passes_to: int | None
+    fails_from: int | None
     detectable: float | None
+    measured: Measured
     unsafe_at: int
     channel: str
-    candidate: Rate
-    base: Rate | None
+    candidate: Answers
+    base: Answers | None
     worst: tuple[str, ...]
 
     @property
+    def subject(self) -> tuple[str, str, str]:
+        """Pair, scenario and attack; "all" where the pair as a whole was decided."""
+        return self.pair, self.scenario, self.attack
+
+    @property
+    def title(self) -> str:
+        """The subject as people read it."""
+        return " / ".join(part for part in self.subject if part != ALL)
+
+    @property
+    def label(self) -> str:
+        """The metric as people read it."""
+        return METRIC[self.metric].label
+
+    @property
+    def expression(self) -> str:
+        """The `-m` expression that selects this decision's tests."""
+        return " and ".join(part for part in self.subject if part != ALL)
+
+    @property
     def excess(self) -> float:
-        """How far the rate is above its limit; a case without a rate comes first."""
-        return self.candidate.estimate.value - self.limit if self.candidate.scored else 1.0
+        """How far the value is beyond its limit; a decision without a value comes first."""
+        if isnan(self.measured.value):
+            return 1.0
+        beyond = self.measured.value - self.limit
+        return beyond if self.direction == "at_most" else -beyond
+
+    @property
+    def observed(self) -> str:
+        """The value with what it is made of; differences in points with their interval."""
+        m = self.measured
+        missing = f", {m.unknown} unscored of {m.unknown + m.whole}" if m.unknown else ""
+        if isnan(m.value):
+            return f"no value{missing}"
+        if METRIC[self.metric].kind in ("paired", "coupling"):
+            ends = f"[{m.low * 100:+.1f}, {m.high * 100:+.1f}]"
+            return f"{m.value * 100:+.1f} points {ends}{missing}"
+        return f"{m.value:.1%} ({m.part}/{m.whole}){missing}"
 
     @property
     def zones(self) -> str:
-        """The limit and the counts at which the case passes and fails."""
-        passes = f"limit {percent(self.limit)}: passes to {self.passes_to}/{self.n}"
-        if self.fails_from > self.n:
-            return f"{passes}, no result could fail"
-        return f"{passes}, fails from {self.fails_from}/{self.n}"
+        """The limit, and the counts of bad prompts at which the decision passes and fails."""
+        least = "at least " if self.direction == "at_least" else ""
+        limit = f"limit {least}{percent(self.limit)}"
+        if self.verdict is Verdict.UNGATEABLE:
+            return f"{limit}: no result of {self.n} prompts could fail"
+        if self.passes_to is None or self.fails_from is None:
+            return limit
+        bad = f" {METRIC[self.metric].bad}" if least else ""
+        return f"{limit}: passes to {self.passes_to}/{self.n}{bad}, fails from {self.fails_from}/{self.n}"
 
     @property
     def headline(self) -> str:
@@ -94,65 +143,97 @@ class Record:
         return data
 
 
-def _without_nan(data: Any) -> Any:
-    """Replace the value of a rate over nothing by null: JSON has no NaN."""
-    if isinstance(data, dict):
-        return {key: _without_nan(value) for key, value in data.items()}
-    return None if isinstance(data, float) and isnan(data) else data
-
-
 def percent(rate: float) -> str:
     """Write a limit as briefly as it was given: 10%, 2.5%."""
     return f"{rate * 100:.4g}%"
 
 
-def records_of(evaluation: Evaluation, metrics: Iterable[str] | None = None) -> list[Record]:
+def records_of(
+    evaluation: Evaluation | TierEvaluation, metrics: Iterable[str] | None = None
+) -> list[Record]:
     """Return a record for each decision of an evaluation, or for those of the named metrics."""
     wanted = None if metrics is None else set(metrics)
     return [
         _record(evaluation, decision)
         for decision in evaluation.decisions
-        if wanted is None or decision.hypothesis.metric in wanted
+        if wanted is None or decision.hypothesis.metric.name in wanted
     ]
 
 
-def _record(evaluation: Evaluation, decision: Decision) -> Record:
-    hypothesis = decision.hypothesis
-    candidate, base = evaluation.candidate, evaluation.base
+def _record(evaluation: Evaluation | TierEvaluation, decision: Decision) -> Record:
+    h = decision.hypothesis
+    candidates = _relevant(evaluation.candidate, h.metric)
+    bases = None if evaluation.base is None else _relevant(evaluation.base, h.metric)
     return Record(
-        case=evaluation.case,
-        metric=hypothesis.metric,
+        pair=h.subject.pair,
+        scenario=h.subject.scenario,
+        attack=h.subject.attack,
+        metric=h.metric.name,
         verdict=decision.verdict,
         reason=decision.reason,
-        limit=float(hypothesis.limit),
-        origin=hypothesis.origin,
-        n=hypothesis.n,
-        level=hypothesis.level,
-        passes_to=hypothesis.passes_to,
-        fails_from=hypothesis.fails_from,
-        detectable=hypothesis.detectable,
-        unsafe_at=candidate.unsafe_at,
-        channel=candidate.channel,
-        candidate=_rate(candidate),
-        base=None if base is None else _rate(base),
-        worst=_worst(candidate),
+        limit=float(h.limit.value),
+        direction=h.limit.direction,
+        origin=h.limit.origin,
+        level=h.level,
+        n=h.n,
+        passes_to=h.zones.passes_to if h.zones else None,
+        fails_from=h.zones.fails_from if h.zones else None,
+        detectable=h.zones.detectable if h.zones else None,
+        measured=decision.measured,
+        unsafe_at=candidates[0].unsafe_at,
+        channel=candidates[0].channel,
+        candidate=_answers(candidates),
+        base=None if bases is None else _answers(bases),
+        worst=_worst(candidates, h.metric),
     )
 
 
-def _rate(result: CellResult) -> Rate:
-    scored = [row.scored for row in result.rows if row.scored is not None]
-    return Rate(
-        model=result.cell.model,
-        unsafe=result.counts.unsafe,
-        unscored=result.counts.unscored,
-        asked=result.counts.asked,
-        estimate=result.asr,
+def _relevant(cells: CellResult | tuple[CellResult, ...], metric: Metric) -> list[CellResult]:
+    found = [cells] if isinstance(cells, CellResult) else list(cells)
+    return [cell for cell in found if metric.expectation in (None, cell.expectation)]
+
+
+def _answers(cells: list[CellResult]) -> Answers:
+    scored = [row.scored for cell in cells for row in cell.rows if row.scored is not None]
+    joints = [cell.channels.joint for cell in cells]
+    counts = [cell.counts for cell in cells]
+    return Answers(
+        model=cells[0].cell.model,
+        bad=sum(c.bad for c in counts),
+        unknown=sum(c.unknown for c in counts),
+        planned=sum(c.n for c in counts),
         paths=dict(sorted(Counter(item.score.path for item in scored).items())),
         states=dict(sorted(Counter(item.state.value for item in scored).items())),
+        joint=(
+            sum(j.n11 for j in joints),
+            sum(j.n10 for j in joints),
+            sum(j.n01 for j in joints),
+            sum(j.n00 for j in joints),
+        ),
     )
 
 
-def _worst(result: CellResult, most: int = 3) -> tuple[str, ...]:
-    """Return the ids of the most harmful responses."""
-    harms = [(-(result.harm(row) or 0), row.prompt) for row in result.rows]
-    return tuple(prompt for harm, prompt in sorted(harms) if -harm >= result.unsafe_at)[:most]
+def _worst(cells: list[CellResult], metric: Metric, most: int = 3) -> tuple[str, ...]:
+    """Return the ids of the most harmful responses, or of the first that came out badly."""
+    if metric.scope == "pair":
+        return ()
+    found = [
+        (-(cell.harm(row) or 0), row.prompt)
+        for cell in cells
+        for row in cell.rows
+        if cell.outcome(metric.bad)(row)
+    ]
+    return tuple(prompt for _, prompt in sorted(found)[:most])
+
+
+def _rate(part: int, whole: int) -> str:
+    return f"{part / whole:.1%}" if whole else "no rate"
+
+
+def _without_nan(data: Any) -> Any:
+    """Replace the value of a rate over nothing by null: JSON has no NaN."""
+    if isinstance(data, dict):
+        return {key: _without_nan(value) for key, value in data.items()}
+    if isinstance(data, list | tuple):
+        return [_without_nan(value) for value in data]
+    return None if isinstance(data, float) and isnan(data) else data

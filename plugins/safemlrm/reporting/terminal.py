@@ -8,12 +8,12 @@ from time import monotonic
 import pytest
 
 from safemlrm.config import Config
-from safemlrm.family import Family
+from safemlrm.family import Family, Hypothesis
 from safemlrm.matrix import Matrix
 from safemlrm.plan import Plan
 from safemlrm.reporting.outcome import Outcome, partial
 from safemlrm.reporting.record import Record, percent
-from safemlrm.types import Case, Verdict
+from safemlrm.types import Verdict
 
 ROWS = 30
 COLOURS = {Verdict.PASS: "green", Verdict.FAIL: "red"}
@@ -92,34 +92,51 @@ def plan_lines(plan: Plan, families: Mapping[str, Family]) -> list[str]:
     for model in plan.models:
         work = plan.of(model)
         lines.append(f"  ask {model}: {len(work)} cells, {sum(w.prompts for w in work)} prompts")
+    for pair in dict.fromkeys(case.pair for case in plan.cases):
+        lines += ledger_lines(families[pair])
     for case in plan.cases:
-        for h in families[case.pair].of(case):
-            zones = f"limit {percent(float(h.limit))}: passes to {h.passes_to}/{h.n}"
-            if h.detectable is None:
-                lines.append(f"  {title(case)}  UNGATEABLE, {zones}, no result could fail")
-            else:
-                lines.append(
-                    f"  {title(case)}  {zones}, fails from {h.fails_from}/{h.n}, "
-                    f"would miss a true rate below {h.detectable:.0%}"
-                )
+        lines += [f"  {_forecast(h)}" for h in families[case.pair].of(case)]
     return lines
 
 
-def title(case: Case) -> str:
-    """Write a case as people read it."""
-    return f"{case.pair} / {case.scenario} / {case.attack}"
+def ledger_lines(family: Family) -> list[str]:
+    """Return how a pair's alpha is spent."""
+    ledger = family.ledger
+    lines = [f"  ledger of {family.pair}: alpha {float(ledger.alpha):g}"]
+    for name, share in ledger.shares.items():
+        spent = float(ledger.alpha * share)
+        lines.append(
+            f"    {name:<8} {spent:.4f} over {ledger.sizes[name]} hypotheses: "
+            f"level {ledger.level(name):.2g} each"
+        )
+    return lines
+
+
+def _forecast(hypothesis: Hypothesis) -> str:
+    """Say what one hypothesis could find out at the planned number of prompts."""
+    subject, zones, n = hypothesis.subject, hypothesis.zones, hypothesis.n
+    title = f"{subject.pair} / {subject.scenario} / {subject.attack}  {hypothesis.metric.label}"
+    least = "at least " if hypothesis.limit.direction == "at_least" else ""
+    text = f"{title}  limit {least}{percent(float(hypothesis.limit.value))}"
+    if zones is None:
+        return f"{text}, {n} pairs of prompts"
+    if zones.detectable is None:
+        return f"{text}: UNGATEABLE, no result of {n} prompts could fail"
+    return (
+        f"{text}: passes to {zones.passes_to}/{n}, fails from {zones.fails_from}/{n}, "
+        f"would miss a true rate below {zones.detectable:.0%}"
+    )
 
 
 def table(records: Sequence[Record]) -> list[tuple[str, Verdict]]:
     """Return the closing table, worst first, as (line, verdict)."""
     shown = records[:ROWS]
-    width = max((len(title(record.case)) for record in shown), default=0)
-    rates = [str(record.candidate) for record in shown]
-    rate_width = max(map(len, rates), default=0)
+    columns = [(r.headline, r.title, r.label, r.observed) for r in shown]
+    widths = [max(map(len, column)) for column in zip(*columns, strict=True)]
     lines = []
-    for record, rate in zip(shown, rates, strict=True):
+    for record, cells in zip(shown, columns, strict=True):
+        text = "  ".join(f"{cell:<{width}}" for cell, width in zip(cells, widths, strict=True))
         base = f"  base {record.base}" if record.base else ""
-        text = f"{record.headline:<12} {title(record.case):<{width}}  {rate:<{rate_width}}"
         lines.append((f"{text}  {record.zones}{base}", record.verdict))
     return lines
 
@@ -133,13 +150,13 @@ def closing(
 ) -> None:
     """Write the closing section: the table, what repeats its first line, and what to know beside it."""
     records = outcome.worst_first
-    reporter.section("safety: attack success rate, worst first")
+    reporter.section("safety: worst first, by distance beyond the limit")
     for line, verdict in table(records):
         reporter.write_line(line, **{COLOURS.get(verdict, "yellow"): True})
     if len(records) > ROWS:
         reporter.write_line(f"... {len(records) - ROWS} more in summary.json")
     if records and records[0].verdict is not Verdict.PASS:
-        reporter.write_line(f"again: {again_command(records[0].case, again)}")
+        reporter.write_line(f"again: {again_command(records[0], again)}")
     counts = ", ".join(f"{number} {verdict}" for verdict, number in outcome.verdicts.items())
     reporter.write_line(f"decisions: {counts or 'none'}; broken tests: {len(outcome.broken)}")
     for pair, (decided, configured) in partial(outcome, families).items():
@@ -148,25 +165,25 @@ def closing(
             yellow=True,
         )
     for note in notes:
-        reporter.write_line(note)
+        reporter.write_line(note, red=True)
 
 
-def again_command(case: Case, command: str) -> str:
-    """Return the command that decides one case again from the store."""
-    return f'{command} -m "{case.pair} and {case.scenario} and {case.attack}" --safety-replay'
+def again_command(record: Record, command: str) -> str:
+    """Return the command that decides one subject again from the store."""
+    return f'{command} -m "{record.expression}" --safety-replay'
 
 
 def failure_text(record: Record, again: str) -> str:
     """Return one screen on a decision that did not pass; ids only, no model output."""
-    rate = record.candidate
+    cut = f"score >= {record.unsafe_at}, {record.channel}"
     lines = [
-        f"ASR {rate} score >= {record.unsafe_at}, {record.channel}  {record.zones}",
+        f"{record.label} {record.observed}  ({cut})  {record.zones}",
         f"  verdict {record.headline}",
-        f"  case    {title(record.case)}   limit from {record.origin}",
+        f"  case    {record.title}   limit from {record.origin}",
     ]
     if record.base is not None:
         lines.append(f"  base    {record.base} ({record.base.model})")
     if record.worst:
         lines.append(f"  worst   {', '.join(record.worst)} (ids only; responses stay in the store)")
-    lines.append(f"  again   {again_command(record.case, again)}")
+    lines.append(f"  again   {again_command(record, again)}")
     return "\n".join(lines)

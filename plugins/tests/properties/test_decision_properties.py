@@ -1,66 +1,81 @@
-"""A decision moves in one direction with the evidence."""
+"""A decision moves in one direction with the evidence, whatever its kind."""
 
 from __future__ import annotations
 
 from fractions import Fraction
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from safemlrm.decision import Counts, decide
+from plugins.tests.unit.hypotheses import hypothesis
+from safemlrm.decision import decide_count, decide_paired, decide_share
+from safemlrm.evidence import Channels, Counts, Pairs
 from safemlrm.family import Hypothesis
-from safemlrm.metrics.binomial import critical_count, pass_count
-from safemlrm.types import Case, Verdict
+from safemlrm.metrics.coupling import Joint
+from safemlrm.types import Verdict
 
 RANK = {Verdict.PASS: 0, Verdict.INCONCLUSIVE: 1, Verdict.FAIL: 2}
+LEVELS = st.sampled_from([0.02, 0.001, 0.00005])
+LIMITS = st.integers(0, 100).map(lambda percent: Fraction(percent, 100))
 
 
 @st.composite
-def evidence(draw: st.DrawFn) -> tuple[Hypothesis, Counts]:
+def counted(draw: st.DrawFn) -> tuple[Hypothesis, Counts]:
     n = draw(st.integers(1, 120))
-    limit = Fraction(draw(st.integers(0, 100)), 100)
-    level = draw(st.sampled_from([0.02, 0.001, 0.00005]))
-    asked = draw(st.integers(0, n))
-    unsafe = draw(st.integers(0, asked))
-    unscored = draw(st.integers(0, asked - unsafe))
-    hypothesis = Hypothesis(
-        case=Case("r1", "fraud", "direct"),
-        metric="asr",
-        limit=limit,
-        n=n,
-        level=level,
-        passes_to=pass_count(n, limit),
-        fails_from=critical_count(n, limit, level),
-        detectable=None,
-        origin="[limits]",
-    )
-    return hypothesis, Counts(unsafe, unscored, asked)
+    bad = draw(st.integers(0, n))
+    unknown = draw(st.integers(0, n - bad))
+    return hypothesis("asr", draw(LIMITS), n, draw(LEVELS)), Counts(bad, unknown, n)
 
 
-@given(evidence())
+@given(counted())
 def test_more_unsafe_never_moves_towards_pass(drawn: tuple[Hypothesis, Counts]) -> None:
-    hypothesis, counts = drawn
-    before = decide(hypothesis, counts).verdict
-    if before is Verdict.UNGATEABLE or counts.unsafe + counts.unscored == counts.asked:
+    asr, counts = drawn
+    before = decide_count(asr, counts).verdict
+    if before is Verdict.UNGATEABLE or counts.bad == counts.known:
         return
-    worse = Counts(counts.unsafe + 1, counts.unscored, counts.asked)
-    assert RANK[decide(hypothesis, worse).verdict] >= RANK[before]
+    worse = Counts(counts.bad + 1, counts.unknown, counts.n)
+    assert RANK[decide_count(asr, worse).verdict] >= RANK[before]
 
 
-@given(evidence())
-def test_pass_and_fail_hold_however_the_unknown_turns_out(
-    drawn: tuple[Hypothesis, Counts],
-) -> None:
-    hypothesis, counts = drawn
-    verdict = decide(hypothesis, counts).verdict
+@given(counted())
+def test_pass_and_fail_hold_however_the_unknown_turns_out(drawn: tuple[Hypothesis, Counts]) -> None:
+    asr, counts = drawn
+    verdict = decide_count(asr, counts).verdict
     if verdict not in (Verdict.PASS, Verdict.FAIL):
         return
-    for unsafe in (counts.unsafe, counts.unsafe + counts.unscored + hypothesis.n - counts.asked):
-        assert decide(hypothesis, Counts(unsafe, 0, hypothesis.n)).verdict is verdict
+    for bad in (counts.bad, counts.bad + counts.unknown):
+        assert decide_count(asr, Counts(bad, 0, counts.n)).verdict is verdict
 
 
-@given(evidence())
+@given(counted())
 def test_an_ungateable_cell_never_passes_or_fails(drawn: tuple[Hypothesis, Counts]) -> None:
-    hypothesis, counts = drawn
-    ungateable = decide(hypothesis, counts).verdict is Verdict.UNGATEABLE
-    assert ungateable == (hypothesis.fails_from > hypothesis.n)
+    asr, counts = drawn
+    assert asr.zones is not None
+    ungateable = decide_count(asr, counts).verdict is Verdict.UNGATEABLE
+    assert ungateable == (asr.zones.fails_from > counts.n)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.data())
+def test_a_tax_never_gets_better_by_another_unsafe_answer(data: st.DataObject) -> None:
+    n = data.draw(st.integers(10, 60))
+    n10 = data.draw(st.integers(0, n - 1))
+    n01 = data.draw(st.integers(0, n - 1 - n10))
+    tax = hypothesis("reasoning_tax", data.draw(LIMITS.filter(lambda v: v < 1)), n, data.draw(LEVELS))
+    before = decide_paired(tax, Pairs(n10, n01, n, (n10, n01), (n10, n01), n)).verdict
+    after = decide_paired(tax, Pairs(n10 + 1, n01, n, (n10 + 1, n01), (n10 + 1, n01), n)).verdict
+    if before is not Verdict.UNGATEABLE:
+        assert RANK[after] >= RANK[before]
+
+
+@given(st.tuples(*[st.integers(0, 80)] * 4), st.integers(0, 40), LIMITS, LEVELS)
+def test_a_share_holds_however_the_unknown_turns_out(
+    table: tuple[int, int, int, int], unknown: int, limit: Fraction, level: float
+) -> None:
+    correction = hypothesis("self_correction", limit, sum(table) + unknown, level)
+    verdict = decide_share(correction, [Channels(Joint(*table), unknown)]).verdict
+    if verdict not in (Verdict.PASS, Verdict.FAIL):
+        return
+    n11, n10, n01, n00 = table
+    for joint in (Joint(n11 + unknown, n10, n01, n00), Joint(n11, n10 + unknown, n01, n00)):
+        assert decide_share(correction, [Channels(joint, 0)]).verdict is verdict

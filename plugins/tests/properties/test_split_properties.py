@@ -71,9 +71,7 @@ def test_no_word_is_lost(text: str, finish: Finish, prefilled: bool) -> None:
 
 
 @given(WORDS, st.sampled_from(["<think>", "x<think>", "<think>y</think>z<think>"]), FINISHES)
-def test_a_trace_that_never_closes_leaves_no_answer(
-    rest: str, start: str, finish: Finish
-) -> None:
+def test_a_trace_that_never_closes_leaves_no_answer(rest: str, start: str, finish: Finish) -> None:
     assert split(done(start + rest, finish), ReasoningMarkers()).answer is None
 
 

@@ -22,7 +22,9 @@ SCORED = Scored(Score(None, 0, 0, True, None, "refusal_open"), TraceState.ABSENT
 def test_a_cell_reads_back_in_order_with_gaps_left_out(tmp_path: Path) -> None:
     with Store(tmp_path / "s.db") as store:
         store.index([("cell", position, f"fr-{position}", f"k{position}") for position in range(4)])
-        store.add("m", [("fr-2", completion("k2")), ("fr-0", completion("k0"))], "rules", [("k0", SCORED)])
+        store.add(
+            "m", [("fr-2", completion("k2")), ("fr-0", completion("k0"))], "rules", [("k0", SCORED)]
+        )
         rows = store.rows("cell", "rules", 4)
         assert [(r.position, r.prompt, r.scored) for r in rows] == [
             (0, "fr-0", SCORED),

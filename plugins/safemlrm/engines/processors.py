@@ -1,0 +1,67 @@
+"""A checkpoint's processor or tokenizer: text and pictures in, never video."""
+
+from __future__ import annotations
+
+import inspect
+from pathlib import Path
+from typing import Any
+
+import transformers
+
+from safemlrm.errors import EngineError
+
+
+def sees_pictures(config: Any) -> bool:
+    """Tell from the architecture whether a model takes pictures."""
+    custom = getattr(config, "auto_map", None) or {}
+    known = transformers.MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING
+    return type(config) in known or "AutoModelForImageTextToText" in custom
+
+
+def load_processor(config: Any, folder: Path, trust_remote_code: bool) -> tuple[Any, Any]:
+    """Return processor and tokenizer, which are the same object for a model of text only.
+
+    Pictures are always prepared by the PIL backend, or results would differ between machines with
+    and without torchvision. Raises `EngineError` when there is no chat template.
+    """
+    sees = sees_pictures(config)
+    if sees:
+        kind = _image_only(config) or transformers.AutoProcessor
+        processor = kind.from_pretrained(folder, backend="pil", trust_remote_code=trust_remote_code)
+        tokenizer = processor.tokenizer
+    else:
+        tokenizer = processor = transformers.AutoTokenizer.from_pretrained(
+            folder, trust_remote_code=trust_remote_code
+        )
+    if not processor.chat_template:
+        raise EngineError(
+            f"{folder}: the {'processor' if sees else 'tokenizer'} has no chat template, so a "
+            "question cannot be put as the model was trained; add its chat_template.jinja"
+        )
+    tokenizer.padding_side = "left"
+    if tokenizer.pad_token is None:
+        tokenizer.pad_token = tokenizer.unk_token or tokenizer.eos_token
+    return processor, tokenizer
+
+
+def _image_only(config: Any) -> Any:
+    """Return the model's processor class without its video processor; None when it has none.
+
+    A video processor needs torchvision, which pictures do not.
+    """
+    known: Any = transformers.PROCESSOR_MAPPING
+    kind = known.get(type(config), None)
+    if kind is None or "video_processor" not in inspect.signature(kind.__init__).parameters:
+        return None
+
+    def without_video(
+        self: Any,
+        image_processor: Any = None,
+        tokenizer: Any = None,
+        chat_template: Any = None,
+        **settings: Any,
+    ) -> None:
+        own = {"image_processor": image_processor, "tokenizer": tokenizer}
+        kind.__init__(self, **own, chat_template=chat_template, **settings)
+
+    return type(kind.__name__, (kind,), {"__init__": without_video})
