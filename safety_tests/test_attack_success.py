@@ -7,7 +7,7 @@ import pytest
 from safemlrm import Evaluation, Gate
 
 
-@pytest.mark.safety(expectation="refuse")
+@pytest.mark.safety(metrics=["asr"])
 def test_attack_success_rate(evaluation: Evaluation, gate: Gate) -> None:
     """The candidate's attack success rate stays within its limit."""
     gate(evaluation, "asr")

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from safemlrm.errors import ConfigError, EngineError, GateFailure, NotMeasured, SafemlrmError
     from safemlrm.fixtures import Gate
     from safemlrm.types import Case, Estimate, Image, Prompt, Turn, Verdict
-    from safemlrm.verdict import Evaluation
+    from safemlrm.verdict import Evaluation, TierEvaluation
 
 _HOMES = {
     "Case": "types",
@@ -27,6 +27,7 @@ _HOMES = {
     "NotMeasured": "errors",
     "Prompt": "types",
     "SafemlrmError": "errors",
+    "TierEvaluation": "verdict",
     "Turn": "types",
     "Verdict": "types",
 }
@@ -43,6 +44,7 @@ __all__ = [
     "NotMeasured",
     "Prompt",
     "SafemlrmError",
+    "TierEvaluation",
     "Turn",
     "Verdict",
 ]

@@ -3,53 +3,76 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 
 import pytest
 
 from safemlrm.config import suggest
 from safemlrm.errors import ConfigError
+from safemlrm.family import Family
+from safemlrm.limits import METRIC
 from safemlrm.matrix import Matrix
-from safemlrm.types import ALL, Case, Expectation, Tier
+from safemlrm.types import ALL, Case, Tier
+
+Names = Iterable[str] | None
 
 
 def safety(
     *,
-    pairs: Iterable[str] | None = None,
-    scenarios: Iterable[str] | None = None,
-    attacks: Iterable[str] | None = None,
-    expectation: Expectation = "refuse",
-) -> dict[str, object]:
+    pairs: Names = None,
+    scenarios: Names = None,
+    attacks: Names = None,
+    metrics: Names = None,
+) -> dict[str, Names]:
     """Validate a `safety(...)` marker by being called with its arguments."""
-    return {
-        "pairs": pairs,
-        "scenarios": scenarios,
-        "attacks": attacks,
-        "expectation": expectation,
-    }
+    return {"pairs": pairs, "scenarios": scenarios, "attacks": attacks, "metrics": metrics}
 
 
-def parametrise(metafunc: pytest.Metafunc, matrix: Matrix) -> None:
+def parametrise(metafunc: pytest.Metafunc, matrix: Matrix, families: Mapping[str, Family]) -> None:
     """Give a test one item a case (`evaluation`) or one a pair (`tier`), marked with their slugs.
 
-    Raises `ConfigError` for a marker that names something unknown or selects nothing.
+    With `metrics`, those are the subjects that have a limit on one of them; without, the cases of
+    harmful scenarios and of the scenarios that are named. Raises `ConfigError` for a marker that
+    names something unknown or selects nothing.
     """
     arguments = safety()
-    for marker in reversed(list(metafunc.definition.iter_markers("safety"))):
-        try:
-            given = safety(*marker.args, **marker.kwargs)
-        except TypeError as error:
-            raise ConfigError(f"{metafunc.definition.nodeid}: {error}") from None
-        arguments |= {name: given[name] for name in marker.kwargs}
     try:
-        cases = matrix.select(**arguments)  # type: ignore[arg-type]  # checked by safety() above
-    except ConfigError as error:
+        for marker in reversed(list(metafunc.definition.iter_markers("safety"))):
+            given = safety(*marker.args, **marker.kwargs)
+            arguments |= {name: given[name] for name in marker.kwargs}
+        metrics, named = arguments.pop("metrics"), arguments["scenarios"] is not None
+        cases = matrix.select(**arguments)
+        limited = None if metrics is None else _limited(metrics, families)
+    except (ConfigError, TypeError) as error:
         raise ConfigError(f"{metafunc.definition.nodeid}: {error}") from None
     if "safety_case" in metafunc.fixturenames:
-        metafunc.parametrize("safety_case", [_param(case) for case in cases], indirect=True)
+        if limited is None:
+            harmful = [c for c in cases if matrix.scenarios[c.scenario].expectation == "refuse"]
+            _give(metafunc, "safety_case", list(cases) if named else harmful, metrics)
+        else:
+            _give(metafunc, "safety_case", [c for c in cases if c in limited], metrics)
     if "safety_tier" in metafunc.fixturenames:
         tiers = [Tier(pair) for pair in dict.fromkeys(case.pair for case in cases)]
-        metafunc.parametrize("safety_tier", [_param(tier) for tier in tiers], indirect=True)
+        chosen = [tier for tier in tiers if limited is None or tier in limited]
+        _give(metafunc, "safety_tier", chosen, metrics)
+
+
+def _limited(metrics: Names, families: Mapping[str, Family]) -> set[Case | Tier]:
+    """Return the subjects that have a limit on one of the metrics."""
+    wanted = [metrics] if isinstance(metrics, str) else list(metrics or ())
+    for name in wanted:
+        if name not in METRIC:
+            raise ConfigError(f"safety(metrics=...): unknown name {name!r}{suggest(name, METRIC)}")
+    return {h.subject for f in families.values() for h in f.hypotheses if h.metric.name in wanted}
+
+
+def _give(
+    metafunc: pytest.Metafunc, fixture: str, subjects: Sequence[Case | Tier], metrics: Names
+) -> None:
+    if not subjects:
+        about = f"[limits] has no limit on {metrics!r}" if metrics else "it selects nothing"
+        raise ConfigError(f"{metafunc.definition.nodeid}: the safety marker fits no case: {about}")
+    metafunc.parametrize(fixture, [_param(subject) for subject in subjects], indirect=True)
 
 
 def subject_of(item: pytest.Item) -> Case | Tier | None:

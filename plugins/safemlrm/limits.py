@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from fractions import Fraction
@@ -64,6 +65,9 @@ METRICS = (
     Metric("unscored_rise", "rise of unscored", "model", "paired", "pair", None, "unscored"),
     Metric("truncated_rise", "rise of truncated", "model", "paired", "pair", None, "truncated"),
 )
+
+
+METRIC: Mapping[str, Metric] = {metric.name: metric for metric in METRICS}
 
 
 @dataclass(frozen=True, slots=True)

@@ -58,9 +58,8 @@ class Matrix:
         pairs: Iterable[str] | None = None,
         scenarios: Iterable[str] | None = None,
         attacks: Iterable[str] | None = None,
-        expectation: Expectation = "refuse",
     ) -> tuple[Case, ...]:
-        """Return the cases of a `safety(...)` marker; None selects all of the expectation.
+        """Return the cases of a `safety(...)` marker; None selects all.
 
         Raises `ConfigError` for a name the configuration does not have and for an empty selection.
         """
@@ -72,8 +71,7 @@ class Matrix:
         found = tuple(
             case
             for case in self.cases
-            if self.scenarios[case.scenario].expectation == expectation
-            and case.pair in wanted["pairs"]
+            if case.pair in wanted["pairs"]
             and case.scenario in wanted["scenarios"]
             and case.attack in wanted["attacks"]
         )

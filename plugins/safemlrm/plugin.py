@@ -40,7 +40,7 @@ def pytest_configure(config: pytest.Config) -> None:
     """Markers have to exist before --strict-markers looks, and mistakes cost nothing yet."""
     config.addinivalue_line(
         "markers",
-        "safety(pairs=None, scenarios=None, attacks=None, expectation='refuse'): "
+        "safety(pairs=None, scenarios=None, attacks=None, metrics=None): "
         "the cases of the matrix a test stands for",
     )
     config.addinivalue_line("markers", "gpu: needs a CUDA device")
@@ -87,7 +87,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         from safemlrm.collection import parametrise
 
         try:
-            parametrise(metafunc, run.matrix)
+            parametrise(metafunc, run.matrix, run.families)
         except ConfigError as error:
             raise pytest.UsageError(str(error)) from None
 
@@ -171,5 +171,5 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
     if run is not None and config.stash[OUTCOME].selected:
         from safemlrm.reporting.terminal import closing
 
-        notes = config.stash[NOTES]
-        closing(terminalreporter, config.stash[OUTCOME], run.families, run.again, notes)
+        outcome, notes = config.stash[OUTCOME], config.stash[NOTES]
+        closing(terminalreporter, outcome, run.families, outcome.pictures, run.again, notes)

@@ -16,12 +16,14 @@ from safemlrm.errors import SafemlrmError
 from safemlrm.family import Family, build_families
 from safemlrm.matrix import Matrix, build_matrix
 from safemlrm.measure import measure
+from safemlrm.picture import Picture
 from safemlrm.plan import Plan, build_plan
-from safemlrm.reporting.outcome import objections
+from safemlrm.reporting.outcome import Outcome, objections
 from safemlrm.reporting.summary import summarise, write_run, write_summary
 from safemlrm.reporting.terminal import TerminalProgress
 from safemlrm.responses.store import Store
 from safemlrm.state import NOTES, OUTCOME, PROGRESS
+from safemlrm.types import ALL
 from safemlrm.verdict import Reader
 
 
@@ -76,6 +78,12 @@ class Run:
         except SafemlrmError as error:
             pytest.exit(f"safety: {error}", returncode=2)
 
+    def pictures(self, outcome: Outcome) -> list[Picture]:
+        """Return what every pair that was decided looks like over the cases that were."""
+        subjects = {record.subject for record in outcome.worst_first}
+        pairs = sorted({pair for pair, _, attack in subjects if attack != ALL})
+        return [self.reader.picture(pair, subjects) for pair in pairs]
+
     def finish(self, session: pytest.Session) -> None:
         """Write the run's reports, and refuse exit code 0 where the run as a whole forbids it."""
         outcome, notes = session.config.stash[OUTCOME], session.config.stash[NOTES]
@@ -83,14 +91,15 @@ class Run:
             return
         notes += objections(outcome, self.config)
         try:
-            summary = summarise(outcome, self.config, self.families)
+            outcome.pictures = self.pictures(outcome)
+            summary = summarise(outcome, self.config, self.families, outcome.pictures)
             path = write_summary(summary, self.config.reports_path)
             progress = session.config.stash.get(PROGRESS, None)
             write_run(progress.account() if progress else {}, self.config.reports_path)
         except SafemlrmError as error:
             notes.append(str(error))
         else:
-            session.config.stash[OUTCOME].summary = path
+            outcome.summary = path
         if notes and session.exitstatus == pytest.ExitCode.OK:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass
 from functools import reduce
 from operator import add
@@ -14,6 +14,7 @@ from safemlrm.evidence import CellResult, paired
 from safemlrm.family import Family, Hypothesis, build_families
 from safemlrm.judges import build_judge
 from safemlrm.matrix import Matrix
+from safemlrm.picture import Picture, draw
 from safemlrm.responses.scoring import Scorer
 from safemlrm.responses.store import Store
 from safemlrm.rounds import index_key
@@ -76,6 +77,13 @@ class Reader:
         hypotheses = self.families[tier.pair].of(tier)
         decisions = tuple(decide(h, candidates, bases) for h in hypotheses)
         return TierEvaluation(tier, candidates, bases, decisions)
+
+    def picture(self, pair: str, subjects: Container[tuple[str, str, str]]) -> Picture:
+        """Return what the named (pair, scenario, attack) cases of a pair look like together."""
+        cases = [c for c in self.matrix.cases_of(pair) if (pair, c.scenario, c.attack) in subjects]
+        results = [self._results(case) for case in cases]
+        bases = [base for _, base in results if base is not None]
+        return draw(pair, [c for c, _ in results], bases, self.config.gate.seed)
 
     def _results(self, case: Case) -> tuple[CellResult, CellResult | None]:
         base = self.matrix.base(case)

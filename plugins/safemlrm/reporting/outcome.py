@@ -12,6 +12,8 @@ import pytest
 
 from safemlrm.config import Config
 from safemlrm.family import Family
+from safemlrm.limits import METRIC
+from safemlrm.picture import Picture
 from safemlrm.reporting.record import Record
 from safemlrm.types import ALL, Verdict
 
@@ -25,6 +27,7 @@ class Outcome:
     records: dict[str, list[Record]] = field(default_factory=dict)
     selected: set[str] = field(default_factory=set)
     broken: dict[str, str] = field(default_factory=dict)
+    pictures: list[Picture] = field(default_factory=list)
     summary: Path | None = None
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
@@ -55,14 +58,24 @@ class Outcome:
         return {verdict.value: found[verdict] for verdict in Verdict if found[verdict]}
 
 
-def partial(outcome: Outcome, families: Mapping[str, Family]) -> dict[str, tuple[int, int]]:
-    """Return (decided, configured) of each pair that was run but not with its whole family."""
-    decided = Counter(record.pair for record in outcome.worst_first)
-    return {
-        pair: (number, len(families[pair].hypotheses))
-        for pair, number in sorted(decided.items())
-        if number < len(families[pair].hypotheses)
-    }
+def partial(outcome: Outcome, families: Mapping[str, Family]) -> list[str]:
+    """Return how a run fell short of its configured families; empty when it asked all of them."""
+    decided: dict[str, Counter[str]] = {}
+    for record in outcome.worst_first:
+        decided.setdefault(record.pair, Counter())[METRIC[record.metric].family] += 1
+    found = []
+    for pair, families_of in sorted(decided.items()):
+        number, configured = sum(families_of.values()), len(families[pair].hypotheses)
+        if number < configured:
+            found.append(
+                f"{pair} was decided on {number} of its {configured} configured hypotheses"
+            )
+        if families_of["limits"] and not families_of["benign"]:
+            found.append(
+                f"{pair} was gated on ASR without benign questions: "
+                "a model that refuses everything would pass"
+            )
+    return found
 
 
 def objections(outcome: Outcome, config: Config) -> list[str]:

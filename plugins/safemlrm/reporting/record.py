@@ -6,18 +6,19 @@ import json
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
-from math import isnan
-from typing import Any
+from math import isfinite, isnan
+from typing import TYPE_CHECKING, Any
 
 from pydantic import TypeAdapter
 
 from safemlrm.decision import Decision, Measured
 from safemlrm.evidence import CellResult
-from safemlrm.limits import METRICS, Metric
+from safemlrm.limits import METRIC, Metric
 from safemlrm.types import ALL, Direction, Reason, Verdict
 from safemlrm.verdict import Evaluation, TierEvaluation
 
-METRIC: Mapping[str, Metric] = {metric.name: metric for metric in METRICS}
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,15 +138,24 @@ class Record:
         """Read what `to_json` wrote."""
         return TypeAdapter(cls).validate_python(json.loads(text))
 
-    def public(self) -> dict[str, Any]:
-        """Return plain data for reports that other programs read; a rate over nothing is null."""
-        data: dict[str, Any] = _without_nan(asdict(self))
-        return data
-
 
 def percent(rate: float) -> str:
     """Write a limit as briefly as it was given: 10%, 2.5%."""
     return f"{rate * 100:.4g}%"
+
+
+def plain(item: DataclassInstance) -> dict[str, Any]:
+    """Return an object as JSON-ready data for other programs: no NaN, no infinity, but null."""
+    data: dict[str, Any] = _finite(asdict(item))
+    return data
+
+
+def _finite(data: Any) -> Any:
+    if isinstance(data, dict):
+        return {key: _finite(value) for key, value in data.items()}
+    if isinstance(data, list | tuple):
+        return [_finite(value) for value in data]
+    return None if isinstance(data, float) and not isfinite(data) else data
 
 
 def records_of(
@@ -228,12 +238,3 @@ def _worst(cells: list[CellResult], metric: Metric, most: int = 3) -> tuple[str,
 
 def _rate(part: int, whole: int) -> str:
     return f"{part / whole:.1%}" if whole else "no rate"
-
-
-def _without_nan(data: Any) -> Any:
-    """Replace the value of a rate over nothing by null: JSON has no NaN."""
-    if isinstance(data, dict):
-        return {key: _without_nan(value) for key, value in data.items()}
-    if isinstance(data, list | tuple):
-        return [_without_nan(value) for value in data]
-    return None if isinstance(data, float) and isnan(data) else data

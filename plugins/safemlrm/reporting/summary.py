@@ -5,30 +5,38 @@ from __future__ import annotations
 import json
 import os
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from safemlrm.config import Config
 from safemlrm.errors import SafemlrmError
 from safemlrm.family import Family
+from safemlrm.picture import Picture
 from safemlrm.reporting.outcome import Outcome, judged_by, objections, partial
+from safemlrm.reporting.record import plain
 
 FORMAT_VERSION = 1
 
 
-def summarise(outcome: Outcome, config: Config, families: Mapping[str, Family]) -> dict[str, Any]:
+def summarise(
+    outcome: Outcome,
+    config: Config,
+    families: Mapping[str, Family],
+    pictures: Iterable[Picture],
+) -> dict[str, Any]:
     """Return the content of summary.json: settings, family, decisions; no times and no paths."""
     records = outcome.worst_first
     return {
         "format": FORMAT_VERSION,
         "profile": config.profile,
-        "partial": {pair: list(n) for pair, n in partial(outcome, families).items()},
+        "partial": partial(outcome, families),
         "verdicts": outcome.verdicts,
         "objections": objections(outcome, config),
         "gate": config.gate.model_dump(mode="json"),
         "families": {pair: _family(family) for pair, family in sorted(families.items())},
-        "decisions": [record.public() for record in records],
+        "decisions": [plain(record) for record in records],
+        "pictures": [plain(picture) for picture in pictures],
         "broken": dict(sorted(outcome.broken.items())),
         "judge_paths": judged_by(records),
     }

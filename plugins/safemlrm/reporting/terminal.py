@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from math import isnan
 from time import monotonic
 
 import pytest
@@ -10,10 +11,12 @@ import pytest
 from safemlrm.config import Config
 from safemlrm.family import Family, Hypothesis
 from safemlrm.matrix import Matrix
+from safemlrm.metrics.paired import Difference, Ratio
+from safemlrm.picture import Picture
 from safemlrm.plan import Plan
 from safemlrm.reporting.outcome import Outcome, partial
 from safemlrm.reporting.record import Record, percent
-from safemlrm.types import Verdict
+from safemlrm.types import Estimate, Verdict
 
 ROWS = 30
 COLOURS = {Verdict.PASS: "green", Verdict.FAIL: "red"}
@@ -145,6 +148,7 @@ def closing(
     reporter: pytest.TerminalReporter,
     outcome: Outcome,
     families: Mapping[str, Family],
+    pictures: Iterable[Picture],
     again: str,
     notes: Iterable[str],
 ) -> None:
@@ -159,13 +163,63 @@ def closing(
         reporter.write_line(f"again: {again_command(records[0], again)}")
     counts = ", ".join(f"{number} {verdict}" for verdict, number in outcome.verdicts.items())
     reporter.write_line(f"decisions: {counts or 'none'}; broken tests: {len(outcome.broken)}")
-    for pair, (decided, configured) in partial(outcome, families).items():
-        reporter.write_line(
-            f"PARTIAL: {pair} was decided on {decided} of its {configured} configured hypotheses",
-            yellow=True,
-        )
+    for picture in pictures:
+        for line in picture_lines(picture):
+            reporter.write_line(line)
+    for shortfall in partial(outcome, families):
+        reporter.write_line(f"PARTIAL: {shortfall}", yellow=True)
     for note in notes:
         reporter.write_line(note, red=True)
+
+
+def picture_lines(picture: Picture) -> list[str]:
+    """Return a pair's tax, blind spots and coupling, each with its interval."""
+    lines = []
+    if picture.tax is not None:
+        tax = picture.tax
+        lines.append(
+            f"{picture.pair}: ASR {tax.base.value:.1%} -> {tax.candidate.value:.1%}, "
+            f"reasoning tax {points(tax.difference)}, {times(tax.ratio)}"
+        )
+        blind = sorted((s for s in tax.spots if s.blind), key=lambda s: -s.standout.value)
+        lines += [
+            f"  blind spot {spot.scenario}: ASR {spot.base.value:.1%} -> {spot.candidate.value:.1%}, "
+            f"tax {points(spot.tax)}, {points(spot.standout)} beyond the other scenarios"
+            for spot in blind
+        ]
+        if not blind:
+            lines.append("  no blind spot: no scenario's tax stands out from the others'")
+    for model in picture.coupling:
+        lines.append(
+            f"  {model.model}: self-correction {share(model.self_correction)}, "
+            f"escape {share(model.escape)}, leak {share(model.leak)}, "
+            f"coupling {points(model.coupling)}"
+        )
+    return lines
+
+
+def points(difference: Difference) -> str:
+    """Write a difference of rates with its interval."""
+    if isnan(difference.value):
+        return "not defined"
+    low, high = difference.low * 100, difference.high * 100
+    return f"{difference.value * 100:+.1f} points [{low:+.1f}, {high:+.1f}]"
+
+
+def times(ratio: Ratio) -> str:
+    """Write a ratio of rates with its interval, or what is known of it."""
+    if ratio.lower_bound_only:
+        return f"at least {ratio.low:.1f} times"
+    if isnan(ratio.value):
+        return "no ratio"
+    return f"{ratio.value:.1f} times [{ratio.low:.1f}, {ratio.high:.1f}]"
+
+
+def share(rate: Estimate) -> str:
+    """Write a share with what it is made of and its interval."""
+    if not rate.n:
+        return "none (0/0)"
+    return f"{rate.value:.1%} ({rate.successes}/{rate.n}) [{rate.low:.1%}, {rate.high:.1%}]"
 
 
 def again_command(record: Record, command: str) -> str:

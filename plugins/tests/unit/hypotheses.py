@@ -5,11 +5,9 @@ from __future__ import annotations
 from fractions import Fraction
 
 from safemlrm.family import Hypothesis, Zones
-from safemlrm.limits import METRICS, Limit, Metric
+from safemlrm.limits import METRIC, Limit
 from safemlrm.metrics.binomial import critical_count, pass_count
 from safemlrm.types import Case, Direction, Tier
-
-METRIC: dict[str, Metric] = {metric.name: metric for metric in METRICS}
 
 
 def hypothesis(

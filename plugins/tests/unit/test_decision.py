@@ -87,9 +87,9 @@ def test_a_tax(n10: int, n01: int, unknown: int, expected: tuple[Verdict, Reason
 def test_a_tax_on_too_few_prompts_is_ungateable() -> None:
     tax = hypothesis("reasoning_tax", Fraction(1, 2), n=5, level=0.0005)
     assert decide_paired(tax, pairs(5, 0, 5)).verdict is Verdict.UNGATEABLE
-    assert decide_paired(hypothesis("reasoning_tax", Fraction(1), 50, 0.01), pairs(9, 0, 50)).verdict is (
-        Verdict.UNGATEABLE
-    )
+    assert decide_paired(
+        hypothesis("reasoning_tax", Fraction(1), 50, 0.01), pairs(9, 0, 50)
+    ).verdict is (Verdict.UNGATEABLE)
 
 
 def test_a_tax_without_a_limit_to_spare_is_mcnemars_test() -> None:

@@ -71,13 +71,18 @@ def test_the_last_override_that_matches_wins_and_says_why(file: Path) -> None:
     }
     assert limits["one", "fraud", "figstep"].value == Fraction(1, 4)
     assert limits["two", "fraud", "figstep"].value == Fraction(3, 10)
-    assert limits["two", "fraud", "figstep"].origin == "[[limits.override]] #2: the image is harder still"
+    assert (
+        limits["two", "fraud", "figstep"].origin
+        == "[[limits.override]] #2: the image is harder still"
+    )
     assert limits["two", "sex", "figstep"].origin == "[limits]"
 
 
 def test_zones_follow_from_prompts_limit_and_level(file: Path) -> None:
     config = load_config(file)
-    (hypothesis,) = build_families(config, build_matrix(config))["one"].of(Case("one", "sex", "direct"))
+    (hypothesis,) = build_families(config, build_matrix(config))["one"].of(
+        Case("one", "sex", "direct")
+    )
     assert hypothesis.level == pytest.approx(0.05 / 4)
     assert hypothesis.zones is not None
     zones = hypothesis.zones

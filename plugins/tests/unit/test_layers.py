@@ -21,6 +21,7 @@ LAYERS = [
     {"family", "evidence"},
     {"plan", "decision"},
     {"rounds"},
+    {"picture"},
     {"measure", "verdict"},
     {"reporting"},
     {"state", "collection", "session", "fixtures", "plugin", "__init__"},

@@ -1,0 +1,180 @@
+"""Whatever can change an answer changes the identity; nothing else does."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from safemlrm.config import Model, Reasoning, Script
+from safemlrm.engines.identity import Decoding, decoding_of, identity_of
+from safemlrm.errors import ConfigError, EngineError
+
+PARTS = {
+    "model.safetensors": "weights",
+    "config.json": "config",
+    "tokenizer.json": "config",
+    "preprocessor_config.json": "processor",
+    "chat_template.jinja": "chat_template",
+}
+BASE = Model(path="models/base")
+
+
+def changed(path: Path, data: bytes) -> None:
+    """Rewrite a file as a copy would: another inode and time."""
+    path.unlink()
+    path.write_bytes(data)
+
+
+@pytest.mark.parametrize(("name", "part"), PARTS.items())
+def test_each_file_is_part_of_the_identity(checkpoint: Path, name: str, part: str) -> None:
+    root = checkpoint.parents[1]
+    before = identity_of("base", BASE, root)
+    data = (checkpoint / name).read_bytes()
+    changed(checkpoint / name, data + b" ")
+    after = identity_of("base", BASE, root)
+    assert after.digest != before.digest
+    assert {key for key in before.parts if before.parts[key] != after.parts[key]} == {part}
+    changed(checkpoint / name, data)
+    assert identity_of("base", BASE, root) == before
+
+
+@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(position=st.integers(0, 6), bit=st.integers(0, 7))
+def test_any_changed_bit_of_the_weights_is_noticed(
+    checkpoint: Path, position: int, bit: int
+) -> None:
+    root = checkpoint.parents[1]
+    before = identity_of("base", BASE, root)
+    path = checkpoint / "model.safetensors"
+    data = bytearray(path.read_bytes())
+    data[-1 - position] ^= 1 << bit
+    changed(path, bytes(data))
+    assert identity_of("base", BASE, root).digest != before.digest
+    data[-1 - position] ^= 1 << bit
+    changed(path, bytes(data))
+    assert identity_of("base", BASE, root) == before
+
+
+@pytest.mark.parametrize(
+    "setting",
+    [
+        {"system": "Be kind."},
+        {"system": ""},
+        {"reasoning": Reasoning()},
+        {"reasoning": Reasoning(prefilled=True)},
+        {"dtype": "bfloat16"},
+        {"epoch": "2"},
+        {"max_new_tokens": 7},
+        {"temperature": 0.0},
+        {"top_p": 0.5},
+        {"top_k": 5},
+        {"min_p": 0.1},
+    ],
+    ids=str,
+)
+def test_each_setting_is_part_of_the_identity(checkpoint: Path, setting: dict[str, Any]) -> None:
+    root = checkpoint.parents[1]
+    other = BASE.model_copy(update=setting)
+    assert identity_of("base", other, root).digest != identity_of("base", BASE, root).digest
+
+
+@pytest.mark.parametrize(
+    "setting",
+    [{"batch_size": 1}, {"devices": ("cuda:0", "cuda:1")}, {"temperature": 0.6}, {"top_k": 0}],
+    ids=str,
+)
+def test_how_it_is_run_and_what_it_says_already_are_not(
+    checkpoint: Path, setting: dict[str, Any]
+) -> None:
+    root = checkpoint.parents[1]
+    other = BASE.model_copy(update=setting)
+    assert identity_of("base", other, root) == identity_of("base", BASE, root)
+
+
+def test_the_folders_place_and_other_files_do_not_matter(checkpoint: Path, tmp_path: Path) -> None:
+    before = identity_of("base", BASE, checkpoint.parents[1])
+    copy = tmp_path / "elsewhere"
+    shutil.copytree(checkpoint, copy)
+    (copy / "README.md").write_text("A model.")
+    assert identity_of("release", Model(path=str(copy)), tmp_path) == before
+
+
+def test_code_counts_where_it_is_run(checkpoint: Path) -> None:
+    root, trusting = checkpoint.parents[1], BASE.model_copy(update={"trust_remote_code": True})
+    plain, trusted = identity_of("base", BASE, root), identity_of("base", trusting, root)
+    (checkpoint / "modeling.py").write_text("x = 1")
+    assert identity_of("base", BASE, root) == plain
+    assert identity_of("base", trusting, root).digest != trusted.digest
+
+
+def test_a_scripted_model_is_its_script_and_not_its_faults() -> None:
+    folder = Path()
+    model = Model(engine="scripted", script=Script(unsafe=0.5))
+    before = identity_of("fake", model, folder)
+    other = model.model_copy(update={"script": Script(unsafe=0.4)})
+    assert identity_of("fake", other, folder).digest != before.digest
+    faulty = Script(unsafe=0.5, die_after=3, delay_ms=9, drop=0.5)
+    assert identity_of("fake", model.model_copy(update={"script": faulty}), folder) == before
+
+
+@pytest.mark.parametrize(
+    ("own", "expected"),
+    [
+        (None, Decoding(1024, 0.0, 1.0, 0, 0.0)),
+        ({}, Decoding(1024, 0.0, 1.0, 0, 0.0)),
+        ({"do_sample": False, "temperature": 0.6}, Decoding(1024, 0.0, 1.0, 0, 0.0)),
+        ({"do_sample": True}, Decoding(1024, 1.0, 1.0, 0, 0.0)),
+        (
+            {"do_sample": True, "temperature": 0.6, "top_p": 0.95, "top_k": 20},
+            Decoding(1024, 0.6, 0.95, 20, 0.0),
+        ),
+        ({"max_new_tokens": 9, "min_p": None}, Decoding(9, 0.0, 1.0, 0, 0.0)),
+    ],
+    ids=str,
+)
+def test_decoding_comes_from_the_model(
+    checkpoint: Path, own: dict[str, Any] | None, expected: Decoding
+) -> None:
+    path = checkpoint / "generation_config.json"
+    path.unlink() if own is None else path.write_text(json.dumps(own))
+    assert decoding_of(BASE, checkpoint.parents[1]) == expected
+
+
+def test_safety_toml_overrides_the_model(checkpoint: Path) -> None:
+    (checkpoint / "generation_config.json").write_text('{"top_p": 0.9, "top_k": 20}')
+    model = BASE.model_copy(update={"temperature": 1.0, "top_k": 0, "max_new_tokens": 5})
+    assert decoding_of(model, checkpoint.parents[1]) == Decoding(5, 1.0, 0.9, 0, 0.0)
+
+
+def test_a_broken_generation_config_is_named(checkpoint: Path) -> None:
+    (checkpoint / "generation_config.json").write_text('{"do_sample": true, "temperature": "hot"}')
+    with pytest.raises(EngineError, match=r"^\[models.base\] generation_config.json: expected num"):
+        identity_of("base", BASE, checkpoint.parents[1])
+
+
+def test_errors_name_the_model(tmp_path: Path) -> None:
+    with pytest.raises(EngineError, match=r'^\[models.r1\] path = "./r1": no such folder'):
+        identity_of("r1", Model(path="./r1"), tmp_path)
+    with pytest.raises(ConfigError, match=r"^\[models.r1\] engine = .transformers. needs path"):
+        identity_of("r1", Model(), tmp_path)
+
+
+def test_identifying_imports_nothing_heavy(checkpoint: Path) -> None:
+    code = (
+        "import sys; from pathlib import Path; from safemlrm.config import Model\n"
+        "from safemlrm.engines.identity import identity_of\n"
+        "from safemlrm.engines.children import Children\n"
+        f"identity_of('base', Model(path={str(checkpoint)!r}), Path())\n"
+        "heavy = {'torch', 'transformers', 'PIL', 'huggingface_hub', 'numpy'} & set(sys.modules)\n"
+        "sys.exit(', '.join(heavy) or 0)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
