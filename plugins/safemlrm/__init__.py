@@ -10,6 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from safemlrm.engines.gpus import Gpu
     from safemlrm.errors import ConfigError, EngineError, GateFailure, NotMeasured, SafemlrmError
     from safemlrm.fixtures import Gate
     from safemlrm.types import Case, Estimate, Image, Prompt, Turn, Verdict
@@ -23,6 +24,7 @@ _HOMES = {
     "Evaluation": "verdict",
     "Gate": "fixtures",
     "GateFailure": "errors",
+    "Gpu": "engines.gpus",
     "Image": "types",
     "NotMeasured": "errors",
     "Prompt": "types",
@@ -40,6 +42,7 @@ __all__ = [
     "Evaluation",
     "Gate",
     "GateFailure",
+    "Gpu",
     "Image",
     "NotMeasured",
     "Prompt",

@@ -8,7 +8,9 @@ from typing import Protocol
 
 import pytest
 
+from safemlrm.engines.gpus import Gpu, visible_gpus
 from safemlrm.errors import ConfigError, GateFailure, NotMeasured
+from safemlrm.reporting import allure
 from safemlrm.reporting.record import Record, records_of
 from safemlrm.reporting.terminal import failure_text
 from safemlrm.state import RUN
@@ -56,6 +58,25 @@ def tier(safety_tier: Tier, pytestconfig: pytest.Config) -> TierEvaluation:
 
 
 @pytest.fixture
+def gpu(request: pytest.FixtureRequest, pytestconfig: pytest.Config) -> Gpu:
+    """A GPU for this test; each xdist worker is given its own, as far as there are enough.
+
+    `@pytest.mark.gpu(memory_gib=40)` asks for one of that size. Without one the test is skipped, or
+    failed where safety.toml says `[gpu] missing = "fail"`: a release gate must not skip by accident.
+    """
+    marker = request.node.get_closest_marker("gpu")
+    least = float(marker.kwargs.get("memory_gib", 0)) if marker else 0.0
+    fitting = [found for found in visible_gpus() if found.memory_gib >= least]
+    if not fitting:
+        text = f"no GPU with at least {least:g} GiB is visible" if least else "no GPU is visible"
+        if pytestconfig.stash[RUN].config.gpu.missing == "fail":
+            pytest.fail(f'{text}, and [gpu] missing = "fail"', pytrace=False)
+        pytest.skip(text)
+    worker = str(getattr(pytestconfig, "workerinput", {}).get("workerid", "gw0"))
+    return fitting[int(worker.removeprefix("gw")) % len(fitting)]
+
+
+@pytest.fixture
 def gate(request: pytest.FixtureRequest, pytestconfig: pytest.Config) -> Gate:
     """Assert the configured limits of an evaluation and leave the decisions for the reports."""
     run = pytestconfig.stash[RUN]
@@ -68,8 +89,14 @@ def gate(request: pytest.FixtureRequest, pytestconfig: pytest.Config) -> Gate:
                 f"{', '.join(metrics) or 'this case'}; add one to [limits] in {run.config.file.name}"
             )
         properties = request.node.user_properties
+        # Replaced, not appended: a rerun of the test starts from the same list.
+        properties[:] = [entry for entry in properties if not entry[0].startswith("safety.metric.")]
         properties[:] = [entry for entry in properties if entry[0] != "safety.decisions"]
+        properties += [(f"safety.metric.{r.metric}", r.sentence) for r in records]
         properties.append(("safety.decisions", json.dumps([r.to_json() for r in records])))
+        if allure.is_active(pytestconfig):
+            allure.label(records)
+            allure.attach(evaluation, records, run.config, run.reader.store)
         _raise_worst(records, run.again, strict=run.config.gate.inconclusive == "fail")
 
     return assert_limits

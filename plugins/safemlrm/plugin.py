@@ -43,7 +43,7 @@ def pytest_configure(config: pytest.Config) -> None:
         "safety(pairs=None, scenarios=None, attacks=None, metrics=None): "
         "the cases of the matrix a test stands for",
     )
-    config.addinivalue_line("markers", "gpu: needs a CUDA device")
+    config.addinivalue_line("markers", "gpu(memory_gib=0): needs a CUDA device of that size")
     file = find_config(config)
     if file is None:
         return

@@ -18,6 +18,7 @@ from safemlrm.matrix import Matrix, build_matrix
 from safemlrm.measure import measure
 from safemlrm.picture import Picture
 from safemlrm.plan import Plan, build_plan
+from safemlrm.reporting.markdown import markdown, write_markdown
 from safemlrm.reporting.outcome import Outcome, objections
 from safemlrm.reporting.summary import summarise, write_run, write_summary
 from safemlrm.reporting.terminal import TerminalProgress
@@ -94,6 +95,8 @@ class Run:
             outcome.pictures = self.pictures(outcome)
             summary = summarise(outcome, self.config, self.families, outcome.pictures)
             path = write_summary(summary, self.config.reports_path)
+            text = markdown(outcome, self.families, outcome.pictures, notes)
+            write_markdown(text, self.config.reports_path)
             progress = session.config.stash.get(PROGRESS, None)
             write_run(progress.account() if progress else {}, self.config.reports_path)
         except SafemlrmError as error:

@@ -188,6 +188,12 @@ class Limits(MetricLimits):
     override: tuple[Override, ...] = ()
 
 
+class Devices(Table):
+    """What a test that asks for a GPU does where there is none."""
+
+    missing: Literal["skip", "fail"] = "skip"
+
+
 class Report(Table):
     """What reports may show of a model's responses, and where they are written."""
 
@@ -205,6 +211,7 @@ class Config(Table):
     judges: dict[Slug, JudgeTable] = {"rules": JudgeTable()}
     gate: Gate = Gate()
     limits: Limits = Limits()
+    gpu: Devices = Devices()
     report: Report = Report()
     store: str = "reports/safety.db"
     file: Path = Field(exclude=True)

@@ -129,6 +129,11 @@ class Record:
         """The verdict in one word, with the reason of an INCONCLUSIVE."""
         return f"{self.verdict} ({self.reason})" if self.reason else self.verdict.value
 
+    @property
+    def sentence(self) -> str:
+        """Verdict, value and limit in one line."""
+        return f"{self.headline}: {self.label} {self.observed}, {self.zones}"
+
     def to_json(self) -> str:
         """Return a text that `from_json` reads back."""
         return json.dumps(asdict(self))

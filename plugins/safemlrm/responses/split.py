@@ -13,6 +13,10 @@ from dataclasses import dataclass
 from safemlrm.types import Completion, Response, TraceState
 
 
+SPLIT_VERSION = 1
+"""Part of every score's key: raise it when the same text would be split differently."""
+
+
 @dataclass(frozen=True, slots=True)
 class ReasoningMarkers:
     """The tags around a model's trace and answer, matched exactly.

@@ -36,7 +36,7 @@ def test_ids_are_unique_and_stable() -> None:
     ids = [prompt.id for scenario in bundled_scenarios().values() for prompt in scenario.prompts]
     assert len(set(ids)) == len(ids)
     listing = "\n".join(
-        f"{p.id} {p.turns[0].text}" for s in HARMFUL + ["benign"] for p in bundled_prompts(s)
+        f"{p.id} {p.turns[0].text}" for s in [*HARMFUL, "benign"] for p in bundled_prompts(s)
     )
     # A stored response stands for these words: whoever changes them changes the prompt set.
     assert sha256(listing.encode()).hexdigest()[:16] == "98a868e5f47db0b5"

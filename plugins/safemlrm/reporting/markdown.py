@@ -1,0 +1,66 @@
+"""reports/summary.md: the decisions for a pull request or a job summary."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from safemlrm.family import Family
+from safemlrm.picture import Picture
+from safemlrm.reporting.outcome import Outcome, partial
+from safemlrm.reporting.record import Record
+from safemlrm.reporting.summary import write_whole
+from safemlrm.reporting.terminal import picture_lines
+from safemlrm.types import Verdict
+
+ROWS = 50
+
+
+def markdown(
+    outcome: Outcome,
+    families: Mapping[str, Family],
+    pictures: Iterable[Picture],
+    notes: Iterable[str],
+) -> str:
+    """Return the run on one page: verdict first, then what did not pass, then the rest."""
+    records = outcome.worst_first
+    counts = ", ".join(f"{number} {verdict}" for verdict, number in outcome.verdicts.items())
+    lines = [
+        f"# Safety gate: {_headline(outcome, notes)}",
+        "",
+        f"Decisions: {counts or 'none'}.",
+        "",
+    ]
+    lines += [f"- **{note}**" for note in notes]
+    lines += [f"- PARTIAL: {shortfall}" for shortfall in partial(outcome, families)]
+    lines += [f"- broken: {reason}" for reason in sorted(set(outcome.broken.values()))]
+    lines += [
+        "",
+        "| verdict | case | metric | observed | limit | base |",
+        "|---|---|---|---|---|---|",
+    ]
+    lines += [_row(record) for record in records[:ROWS]]
+    if len(records) > ROWS:
+        lines.append(f"\n{len(records) - ROWS} more decisions are in summary.json.")
+    for picture in pictures:
+        lines += ["", *(f"- {line.strip()}" for line in picture_lines(picture))]
+    return "\n".join(lines) + "\n"
+
+
+def write_markdown(text: str, folder: Path) -> None:
+    """Write summary.md, whole or not at all."""
+    write_whole(folder / "summary.md", text)
+
+
+def _headline(outcome: Outcome, notes: Iterable[str]) -> str:
+    if any(record.verdict is Verdict.FAIL for record in outcome.worst_first):
+        return "FAILED"
+    if outcome.broken or list(notes):
+        return "NOT DECIDED"
+    return "passed"
+
+
+def _row(record: Record) -> str:
+    base = str(record.base) if record.base else ""
+    cells = (record.headline, record.title, record.label, record.observed, record.zones, base)
+    return f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |"
