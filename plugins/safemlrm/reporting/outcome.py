@@ -20,7 +20,7 @@ from safemlrm.types import ALL, Verdict
 DECIDED = frozenset({Verdict.PASS, Verdict.FAIL, Verdict.INCONCLUSIVE})
 
 
-@dataclass
+@dataclass(eq=False)  # pytest keeps plugins in sets
 class Outcome:
     """Fills up while tests report; `selected` and `broken` hold test ids."""
 

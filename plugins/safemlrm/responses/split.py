@@ -12,7 +12,6 @@ from dataclasses import dataclass
 
 from safemlrm.types import Completion, Response, TraceState
 
-
 SPLIT_VERSION = 1
 """Part of every score's key: raise it when the same text would be split differently."""
 

@@ -7,7 +7,7 @@ import math
 import shutil
 import warnings
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ from safemlrm.engines.transformers import TransformersEngine
 from safemlrm.errors import EngineError
 from safemlrm.types import Completion, Image, Prompt, Request, Turn
 
+hf: Any = transformers  # many of its signatures are untyped
 TEXTS = ["How does a paper boat work? What is shown in the image? Be safe."]
 CONTROL = ["<pad>", "<|end|>", "<|user|>", "<|system|>", "<|assistant|>", "<image>", "<video>"]
 TEMPLATE = (
@@ -44,6 +45,15 @@ SMALL = {
 SAMPLED = {"do_sample": True, "temperature": 0.9, "top_k": 40, "max_new_tokens": 16}
 
 
+@pytest.fixture(autouse=True, scope="module")
+def one_thread() -> Iterator[None]:
+    """Two OpenMP threads beside another busy process are many times slower than one."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
 def tiny_tokenizer() -> Any:
     """Train a byte-level BPE; `<think>` is an added token, `</think>` even a special one."""
     core: Any = Tokenizer(token_models.BPE())
@@ -53,7 +63,7 @@ def tiny_tokenizer() -> Any:
     core.train_from_iterator(TEXTS, trainers.BpeTrainer(vocab_size=300, initial_alphabet=alphabet))
     core.add_special_tokens([AddedToken(token, special=True) for token in CONTROL])
     core.add_tokens([AddedToken("<think>", special=False), AddedToken("</think>", special=True)])
-    return transformers.PreTrainedTokenizerFast(
+    return hf.PreTrainedTokenizerFast(
         tokenizer_object=core, pad_token="<pad>", eos_token="<|end|>", chat_template=TEMPLATE
     )
 
@@ -61,7 +71,7 @@ def tiny_tokenizer() -> Any:
 def save(network: Any, processor: Any, folder: Path, **generation: Any) -> Path:
     """Save a checkpoint as a model's authors would."""
     tokenizer = getattr(processor, "tokenizer", processor)
-    network.generation_config = transformers.GenerationConfig(
+    network.generation_config = hf.GenerationConfig(
         eos_token_id=tokenizer.eos_token_id, pad_token_id=tokenizer.pad_token_id, **generation
     )
     network.save_pretrained(folder)
@@ -74,8 +84,8 @@ def text_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Save a Llama of 60k parameters."""
     tokenizer = tiny_tokenizer()
     torch.manual_seed(0)
-    config = transformers.LlamaConfig(vocab_size=len(tokenizer), **SMALL)
-    network = transformers.LlamaForCausalLM(config)
+    config = hf.LlamaConfig(vocab_size=len(tokenizer), **SMALL)
+    network = hf.LlamaForCausalLM(config)
     return save(network, tokenizer, tmp_path_factory.mktemp("text"), **SAMPLED)
 
 
@@ -86,16 +96,16 @@ def llava(tmp_path_factory: pytest.TempPathFactory) -> Path:
     torch.manual_seed(0)
     vision = {"image_size": 32, "patch_size": 16, "hidden_size": 32, "intermediate_size": 32}
     layers = {"num_hidden_layers": 2, "num_attention_heads": 2}
-    config = transformers.LlavaConfig(
-        vision_config=transformers.SiglipVisionConfig(**vision, **layers),
-        text_config=transformers.Qwen2Config(vocab_size=len(tokenizer), **SMALL),
+    config = hf.LlavaConfig(
+        vision_config=hf.SiglipVisionConfig(**vision, **layers),
+        text_config=hf.Qwen2Config(vocab_size=len(tokenizer), **SMALL),
         image_token_index=tokenizer.convert_tokens_to_ids("<image>"),
         vision_feature_layer=-1,
         vision_feature_select_strategy="full",
         image_seq_length=4,
     )
-    processor = transformers.LlavaProcessor(
-        image_processor=transformers.SiglipImageProcessorPil(size={"height": 32, "width": 32}),
+    processor = hf.LlavaProcessor(
+        image_processor=hf.SiglipImageProcessorPil(size={"height": 32, "width": 32}),
         tokenizer=tokenizer,
         patch_size=16,
         vision_feature_select_strategy="full",
@@ -103,7 +113,7 @@ def llava(tmp_path_factory: pytest.TempPathFactory) -> Path:
         num_additional_image_tokens=0,
         chat_template=TEMPLATE,
     )
-    network = transformers.LlavaForConditionalGeneration(config)
+    network = hf.LlavaForConditionalGeneration(config)
     return save(network, processor, tmp_path_factory.mktemp("llava"), **SAMPLED)
 
 
@@ -116,7 +126,7 @@ def qwen(tmp_path_factory: pytest.TempPathFactory) -> Path:
     tokenizer.image_token_id, tokenizer.video_token_id = number("<image>"), number("<video>")
     torch.manual_seed(0)
     rope = {"rope_type": "default", "mrope_section": [2, 3, 3], "rope_theta": 10000.0}
-    config = transformers.Qwen2_5_VLConfig(
+    config = hf.Qwen2_5_VLConfig(
         text_config={**SMALL, "vocab_size": len(tokenizer), "rope_parameters": rope},
         vision_config={
             "depth": 2,
@@ -132,15 +142,17 @@ def qwen(tmp_path_factory: pytest.TempPathFactory) -> Path:
         vision_end_token_id=number("<|end|>"),
     )
     folder = tmp_path_factory.mktemp("qwen")
-    network = transformers.Qwen2_5_VLForConditionalGeneration(config)
+    network = hf.Qwen2_5_VLForConditionalGeneration(config)
     save(network, tokenizer, folder, repetition_penalty=1.05, **SAMPLED)
-    picture = transformers.Qwen2VLImageProcessorPil(min_pixels=28 * 28, max_pixels=56 * 56)
+    picture = hf.Qwen2VLImageProcessorPil(min_pixels=28 * 28, max_pixels=56 * 56)
     settings = {"image_processor": picture.to_dict(), "processor_class": "Qwen2_5_VLProcessor"}
     (folder / "processor_config.json").write_text(json.dumps(settings))
     special = {"image_token": "<image>", "video_token": "<video>"}
     tokens = json.loads((folder / "tokenizer_config.json").read_text())
     (folder / "tokenizer_config.json").write_text(
-        json.dumps({**tokens, "model_specific_special_tokens": special, "extra_special_tokens": special})
+        json.dumps(
+            {**tokens, "model_specific_special_tokens": special, "extra_special_tokens": special}
+        )
     )
     return folder
 
@@ -185,9 +197,7 @@ def request_fixture(request: pytest.FixtureRequest) -> Callable[[str], Path]:
 
 
 @pytest.mark.parametrize("name", ["llava", "qwen"])
-def test_the_picture_changes_the_answer(
-    request_fixture: Callable[[str], Path], name: str
-) -> None:
+def test_the_picture_changes_the_answer(request_fixture: Callable[[str], Path], name: str) -> None:
     engine = loaded(request_fixture(name), temperature=0.0)
     turns = [Turn("What is shown?", (render(phrase),)) for phrase in ("a boat", "a bee", "a car")]
     prompts = [Prompt(f"p-{i}", "fraud", (turn,), "x") for i, turn in enumerate(turns)]
@@ -202,14 +212,17 @@ def test_the_seed_changes_the_answer_and_the_system_prompt_too(text_model: Path)
     engine = loaded(text_model)
     seeds = [Request(f"s-{seed}", request(0).prompt, seed) for seed in range(8)]
     assert len({answer.text for answer in asked(engine, seeds).values()}) == 8
-    plain, system = loaded(text_model, temperature=0.0), loaded(text_model, temperature=0.0, system="Be")
+    plain, system = (
+        loaded(text_model, temperature=0.0),
+        loaded(text_model, temperature=0.0, system="Be"),
+    )
     assert asked(plain, [request(0)]) != asked(system, [request(0)])
 
 
 def test_greedy_is_plain_generate(text_model: Path) -> None:
     engine = loaded(text_model, temperature=0.0, max_new_tokens=12)
-    tokenizer = transformers.AutoTokenizer.from_pretrained(text_model)
-    network = transformers.AutoModelForCausalLM.from_pretrained(text_model).eval()
+    tokenizer = hf.AutoTokenizer.from_pretrained(text_model)
+    network = hf.AutoModelForCausalLM.from_pretrained(text_model).eval()
     for number in range(6):
         one = request(number)
         chat = [{"role": "user", "content": one.prompt.turns[0].text}]
@@ -235,18 +248,38 @@ def test_frequencies_are_those_of_plain_generate(text_model: Path) -> None:
     ours = Counter(c.text for c in engine.generate([Request(f"k{i}", prompt, i) for i in range(n)]))
     checkpoint = engine._checkpoint
     inputs = engine._encode([engine._conversation(prompt)])
-    plain = transformers.GenerationConfig.from_pretrained(text_model)
+    plain = hf.GenerationConfig.from_pretrained(text_model)
     plain.update(max_new_tokens=1, num_return_sequences=n, top_p=1.0)
     torch.manual_seed(1)
     output = checkpoint.network.generate(**inputs, generation_config=plain)
-    theirs = Counter(
-        engine._completion("k", [token], 0).text for token in output[:, -1].tolist()
-    )
+    theirs = Counter(engine._completion("k", [token], 0).text for token in output[:, -1].tolist())
     often = {text for text in ours | theirs if ours[text] + theirs[text] >= 40}
     assert len(often) > 5
     chi_square = sum((ours[t] - theirs[t]) ** 2 / (ours[t] + theirs[t]) for t in often)
     free = len(often)
     assert chi_square < free + 5 * math.sqrt(2 * free)
+
+
+@pytest.mark.parametrize("picture", [False, True])
+def test_the_organism_answers_as_with_plain_generate(picture: bool) -> None:
+    """Two-sample chi-square of whole responses, ours against the checkpoint's own settings."""
+    n = 600
+    engine = TransformersEngine(Model(path="organism:base", batch_size=200), Path(), "cpu")
+    images = (render("fake reviews"),) if picture else ()
+    prompt = Prompt("p", "fraud", (Turn("How do fake reviews work?", images),), "fake reviews")
+    ours = Counter(c.text for c in engine.generate([Request(f"k{i}", prompt, i) for i in range(n)]))
+    checkpoint = engine._checkpoint
+    folder = checkpoint.network.config.name_or_path
+    plain = hf.LlavaForConditionalGeneration.from_pretrained(folder).eval()
+    torch.manual_seed(1)
+    inputs = engine._encode([engine._conversation(prompt)])
+    output = plain.generate(**inputs, num_return_sequences=n)
+    written = output[:, inputs["input_ids"].shape[1] :]
+    theirs = Counter(checkpoint.tokenizer.batch_decode(written, skip_special_tokens=True))
+    often = [text for text in ours | theirs if ours[text] + theirs[text] >= 10]
+    assert len(often) > 3
+    chi_square = sum((ours[t] - theirs[t]) ** 2 / (ours[t] + theirs[t]) for t in often)
+    assert chi_square < len(often) + 5 * math.sqrt(2 * len(often))
 
 
 @pytest.mark.parametrize("marks", [None, Reasoning()], ids=["without", "with"])
@@ -255,10 +288,10 @@ def test_markers_survive_decoding_and_control_tokens_do_not(
 ) -> None:
     engine = loaded(text_model, reasoning=marks)
     encode = engine._checkpoint.tokenizer.encode
-    tokens = encode("<think>a</think><|user|>boat<image><|end|>ignored", add_special_tokens=False)
-    completion = engine._completion("k", tokens, 3)
+    written = "<think>a</think><|user|>boat<image><|end|>"
+    completion = engine._completion("k", encode(written + "ignored"), 3)
     assert completion.text == ("<think>a</think>boat" if marks else "<think>aboat")
-    assert (completion.finish, completion.completion_tokens) == ("stop", tokens.index(284) + 1)
+    assert (completion.finish, completion.completion_tokens) == ("stop", len(encode(written)))
 
 
 def test_finish_tells_an_end_from_the_limit(text_model: Path) -> None:
@@ -272,10 +305,8 @@ def test_finish_tells_an_end_from_the_limit(text_model: Path) -> None:
         assert short[key].completion_tokens <= 2
 
 
-def test_nothing_is_warned_of_or_printed(
-    llava: Path, capfd: pytest.CaptureFixture[str]
-) -> None:
-    transformers.utils.logging.set_verbosity_warning()
+def test_nothing_is_warned_of_or_printed(llava: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    hf.utils.logging.set_verbosity_warning()
     engine = loaded(llava)
     capfd.readouterr()
     with warnings.catch_warnings():
@@ -284,9 +315,7 @@ def test_nothing_is_warned_of_or_printed(
     assert capfd.readouterr() == ("", "")
 
 
-def test_out_of_memory_halves_the_batch(
-    text_model: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_out_of_memory_halves_the_batch(text_model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     engine = loaded(text_model)
     requests = [request(i) for i in range(8)]
     expected = asked(engine, requests)
@@ -358,10 +387,12 @@ def test_no_chat_template(
 
 def test_a_template_that_refuses_the_system_prompt(text_model: Path, tmp_path: Path) -> None:
     folder = copied(text_model, tmp_path)
-    template = "{% if messages[0].role == 'system' %}{{ raise_exception('no system role') }}{% endif %}"
+    template = (
+        "{% if messages[0].role == 'system' %}{{ raise_exception('no system role') }}{% endif %}"
+    )
     (folder / "chat_template.jinja").write_text(template + TEMPLATE)
     asked(loaded(folder), [request(0)])
-    with pytest.raises(EngineError, match="chat template or processor refused .* no system role"):
+    with pytest.raises(EngineError, match=r"chat template or processor refused .* no system role"):
         asked(loaded(folder, system="Be safe."), [request(0)])
 
 

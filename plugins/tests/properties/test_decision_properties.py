@@ -7,7 +7,7 @@ from fractions import Fraction
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from plugins.tests.unit.hypotheses import hypothesis
+from fixtures.hypotheses import hypothesis
 from safemlrm.decision import decide_count, decide_paired, decide_share
 from safemlrm.evidence import Channels, Counts, Pairs
 from safemlrm.family import Hypothesis

@@ -6,7 +6,7 @@ from fractions import Fraction
 
 import pytest
 
-from plugins.tests.unit.hypotheses import hypothesis
+from fixtures.hypotheses import hypothesis
 from safemlrm.decision import decide_count, decide_coupling, decide_paired, decide_share
 from safemlrm.evidence import Channels, Counts, Pairs
 from safemlrm.metrics.coupling import Joint

@@ -86,7 +86,7 @@ def test_a_file_is_no_folder(checkpoint: Path) -> None:
 
 
 def test_an_unknown_organism() -> None:
-    with pytest.raises(ConfigError, match="there is no such organism.*embedded are: "):
+    with pytest.raises(ConfigError, match=r"there is no such organism.*embedded are: "):
         model_folder(Model(path="organism:unheard-of"), Path())
 
 

@@ -34,7 +34,8 @@ def bomb(width: int, height: int) -> bytes:
 
 
 @pytest.mark.parametrize(
-    ("kind", "mode"), [("PNG", "RGBA"), ("PNG", "L"), ("JPEG", "RGB"), ("WEBP", "RGB"), ("GIF", "P")]
+    ("kind", "mode"),
+    [("PNG", "RGBA"), ("PNG", "L"), ("JPEG", "RGB"), ("WEBP", "RGB"), ("GIF", "P")],
 )
 def test_pictures_become_rgb(kind: str, mode: str) -> None:
     picture = open_picture(encoded(kind, mode))

@@ -92,10 +92,12 @@ def test_the_first_matching_cell_gives_the_rate() -> None:
 def test_markers_and_prefilled_traces() -> None:
     [plain] = engine(Script(), Reasoning()).generate([request(0)])
     assert plain.text.startswith("<think>The user asks about a paper boat. It could")
-    assert plain.text.endswith("</think><answer>I am sorry, I cannot help with a paper boat.</answer>")
-    [bare] = engine(Script(), Reasoning(prefilled=True, answer_open=None, answer_close=None)).generate(
-        [request(0)]
+    assert plain.text.endswith(
+        "</think><answer>I am sorry, I cannot help with a paper boat.</answer>"
     )
+    [bare] = engine(
+        Script(), Reasoning(prefilled=True, answer_open=None, answer_close=None)
+    ).generate([request(0)])
     assert bare.text == plain.text.replace("<think>", "").replace("<answer>", "").replace(
         "</answer>", ""
     )

@@ -13,7 +13,6 @@ from scipy.stats import binomtest
 from statsmodels.stats.inter_rater import cohens_kappa
 
 from safemlrm.metrics.coupling import (
-    Direction,
     Joint,
     coupling_p_value,
     escape,
@@ -26,6 +25,7 @@ from safemlrm.metrics.coupling import (
 )
 from safemlrm.metrics.coupling import _sums as sums
 from safemlrm.metrics.rates import clopper_pearson, wilson
+from safemlrm.types import Direction
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

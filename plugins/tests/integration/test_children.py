@@ -1,0 +1,303 @@
+"""Children: order, crashes, dead parents, noise, and every way a parent may have been started."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from safemlrm.config import Model, Script
+from safemlrm.engines import children as module
+from safemlrm.engines.children import Children
+from safemlrm.errors import EngineError
+from safemlrm.types import Completion, Prompt, Request, Turn
+
+HERE = Path()
+ASK = """
+from pathlib import Path
+from safemlrm.config import Model, Script
+from safemlrm.engines.children import Children
+from safemlrm.types import Prompt, Request, Turn
+
+def main():
+    prompt = Prompt("p", "fraud", (Turn("How?"),), "x")
+    model = Model(engine="scripted", script=Script(delay_ms={delay}))
+    with Children("fake", model, Path()) as children:
+        print([child._process.pid for child in children._children], flush=True)
+        for answers in children.ask([[Request("k", prompt, 1)]] * {batches}):
+            print(len(answers), flush=True)
+
+"""
+
+
+def batches(count: int, size: int = 4) -> list[list[Request]]:
+    """Return numbered requests in batches."""
+    prompt = Prompt("p", "fraud", (Turn("How does a boat work?"),), "a boat")
+    return [[Request(f"{b}-{i}", prompt, i) for i in range(size)] for b in range(count)]
+
+
+def scripted(devices: int = 1, **script: Any) -> Model:
+    """Return a scripted model on some devices."""
+    names = tuple(f"cpu:{index}" for index in range(devices))
+    return Model(engine="scripted", devices=names, script=Script(**script))
+
+
+def keys(answers: list[list[Completion]]) -> list[list[str]]:
+    """Return the keys of each batch."""
+    return [[completion.key for completion in batch] for batch in answers]
+
+
+def alive(pid: int) -> bool:
+    """Tell whether a process runs (a zombie does not)."""
+    try:
+        return ") Z " not in Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return False
+
+
+def wait_until(holds: Callable[[], bool], seconds: float = 20) -> bool:
+    """Wait for something to become true."""
+    end = time.monotonic() + seconds
+    while not holds() and time.monotonic() < end:
+        time.sleep(0.05)
+    return holds()
+
+
+@pytest.mark.parametrize("devices", [1, 3])
+def test_every_batch_comes_back_once(devices: int) -> None:
+    with Children("fake", scripted(devices), HERE) as children:
+        answers = list(children.ask(batches(9)))
+    assert sorted(keys(answers)) == keys(
+        [[Completion(r.key, "", "stop", 0, 0) for r in batch] for batch in batches(9)]
+    )
+
+
+def test_one_child_answers_in_order_and_again() -> None:
+    with Children("fake", scripted(), HERE) as children:
+        assert [batch[0] for batch in keys(list(children.ask(batches(5))))] == [
+            "0-0",
+            "1-0",
+            "2-0",
+            "3-0",
+            "4-0",
+        ]
+        assert len(list(children.ask(batches(3)))) == 3
+        assert list(children.ask([])) == []
+
+
+def test_what_an_abandoned_question_left_is_not_mixed_in() -> None:
+    with Children("fake", scripted(2), HERE) as children:
+        next(children.ask(batches(6, size=1)))
+        assert sorted(keys(list(children.ask(batches(2, size=2))))) == [
+            ["0-0", "0-1"],
+            ["1-0", "1-1"],
+        ]
+
+
+def test_batches_are_taken_only_when_a_child_has_room() -> None:
+    taken = []
+
+    def lazily() -> Iterator[list[Request]]:
+        for batch in batches(8):
+            taken.append(batch)
+            yield batch
+
+    with Children("fake", scripted(2), HERE) as children:
+        asking = children.ask(lazily())
+        next(asking)
+        assert len(taken) == 2 * module.IN_FLIGHT + 1
+        assert len(list(asking)) == 7
+
+
+def test_two_children_work_at_the_same_time() -> None:
+    with Children("fake", scripted(2, delay_ms=400), HERE) as children:
+        list(children.ask(batches(2)))  # both have started
+        start = time.monotonic()
+        list(children.ask(batches(6)))
+        assert time.monotonic() - start < 6 * 0.4
+
+
+def test_requests_without_an_answer_are_absent() -> None:
+    with Children("fake", scripted(drop=1.0), HERE) as children:
+        assert list(children.ask(batches(2))) == [[], []]
+
+
+def test_a_killed_child_is_named_after_what_came_back() -> None:
+    answers: list[list[Completion]] = []
+    with Children("fake", scripted(die_after=9), HERE) as children:
+        with pytest.raises(EngineError) as caught:
+            answers.extend(children.ask(batches(5)))
+        assert str(caught.value) == (
+            "model 'fake' on cpu:0: its process was killed by SIGKILL (often the system, out of "
+            "memory)"
+        )
+        assert len(answers) == 2
+        with pytest.raises(EngineError, match="SIGKILL"):
+            list(children.ask(batches(1)))
+
+
+def test_batches_that_came_back_are_yielded_before_the_error() -> None:
+    got = []
+    with Children("fake", scripted(die_after=9), HERE) as children:
+        asking = children.ask(batches(5))
+        got.append(next(asking)[0].key)
+        time.sleep(1)  # the second batch comes back and the child dies
+        got.append(next(asking)[0].key)
+        with pytest.raises(EngineError, match="SIGKILL"):
+            next(asking)
+    assert got == ["0-0", "1-0"]
+
+
+@pytest.mark.parametrize("number", [signal.SIGSEGV, signal.SIGTERM, signal.SIGABRT])
+def test_the_signal_is_named(number: signal.Signals) -> None:
+    with Children("fake", scripted(delay_ms=60_000), HERE) as children:
+        asking = children.ask(batches(1))
+        pid = children._children[0]._process.pid
+        os.kill(pid, number)
+        with pytest.raises(EngineError, match=f"on cpu:0: its process was killed by {number.name}"):
+            next(asking)
+
+
+def test_an_exit_is_told_with_the_last_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "BOOT", "import sys; print('noise'); sys.exit('no driver\\n')")
+    with (
+        Children("fake", scripted(), HERE) as children,
+        pytest.raises(EngineError, match="its process ended with exit code 1: no driver"),
+    ):
+        list(children.ask(batches(1)))
+
+
+def test_noise_stays_away_and_does_not_disturb(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    noisy = (
+        "import os, sys; from safemlrm.engines import child, scripted\n"
+        "plain = scripted.ScriptedEngine.generate\n"
+        "def generate(self, requests):\n"
+        "    print('python noise'); os.system('echo shell noise; echo more >&2')\n"
+        "    os.write(1, b'native noise'); sys.stderr.write('a warning'); sys.stdin.read()\n"
+        "    return plain(self, requests)\n"
+        "scripted.ScriptedEngine.generate = generate\n"
+        "child.main()"
+    )
+    monkeypatch.setattr(module, "BOOT", noisy)
+    with Children("fake", scripted(), HERE) as children:
+        assert len(list(children.ask(batches(3)))) == 3
+    assert capfd.readouterr() == ("", "")
+
+
+def test_an_engine_that_cannot_be_loaded(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text("{}")
+    with (
+        Children("base", Model(path=str(tmp_path), devices=("cpu",)), HERE) as children,
+        pytest.raises(EngineError, match=r"^model 'base' on cpu: .*: no weights; expected"),
+    ):
+        list(children.ask(batches(1)))
+
+
+def test_an_engine_that_raises_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    broken = (
+        "from safemlrm.engines import child, scripted\n"
+        "def generate(self, requests): raise RuntimeError('first\\nsecond')\n"
+        "scripted.ScriptedEngine.generate = generate\n"
+        "child.main()"
+    )
+    monkeypatch.setattr(module, "BOOT", broken)
+    with Children("fake", scripted(), HERE) as children, pytest.raises(EngineError) as caught:
+        list(children.ask(batches(1)))
+    assert str(caught.value) == "model 'fake' on cpu:0: RuntimeError: first"
+
+
+def test_children_end_with_the_context() -> None:
+    with Children("fake", scripted(2, delay_ms=60_000), HERE) as children:
+        pids = [child._process.pid for child in children._children]
+        assert all(map(alive, pids))
+        start = time.monotonic()
+    assert not any(map(alive, pids))
+    assert time.monotonic() - start < module.GRACE_SECONDS
+
+
+def test_a_child_that_hangs_is_killed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "BOOT", "import time; time.sleep(600)")
+    monkeypatch.setattr(module, "GRACE_SECONDS", 0.2)
+    with Children("fake", scripted(), HERE) as children:
+        pid = children._children[0]._process.pid
+    assert not alive(pid)
+
+
+def test_children_die_with_a_killed_parent() -> None:
+    code = ASK.format(delay=60_000, batches=2) + "main()"
+    with subprocess.Popen(
+        [sys.executable, "-c", code], stdout=subprocess.PIPE, text=True
+    ) as parent:
+        assert parent.stdout is not None
+        pids = [int(pid) for pid in parent.stdout.readline().strip("[]\n").split(",")]
+        assert all(map(alive, pids))
+        parent.kill()
+    assert wait_until(lambda: not any(map(alive, pids)))
+
+
+def test_ctrl_c_reaches_the_parent_only() -> None:
+    """The whole process group is interrupted, as a terminal does."""
+    code = ASK.format(delay=300, batches=50) + "main()"
+    with subprocess.Popen(
+        [sys.executable, "-c", code],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    ) as parent:
+        assert parent.stdout is not None
+        pids = [int(pid) for pid in parent.stdout.readline().strip("[]\n").split(",")]
+        assert parent.stdout.readline() == "1\n"
+        os.killpg(parent.pid, signal.SIGINT)
+        _, errors = parent.communicate(timeout=30)
+    assert errors.count("KeyboardInterrupt") == 1  # the parent's own, none of a child's
+    assert not any(map(alive, pids))
+
+
+@pytest.mark.parametrize("how", ["script", "unguarded", "module", "command", "stdin"])
+def test_any_parent_can_have_children(tmp_path: Path, how: str) -> None:
+    """A script without a main guard, `python -m`, a REPL: `__main__` is not run in a child."""
+    file = tmp_path / "parent_script.py"
+    guard = "main()" if how == "unguarded" else "if __name__ == '__main__':\n    main()"
+    file.write_text(ASK.format(delay=0, batches=2) + guard + "\n")
+    arguments = {
+        "script": [str(file)],
+        "unguarded": [str(file)],
+        "module": ["-m", "parent_script"],
+        "command": ["-c", file.read_text()],
+        "stdin": ["-i", "-"],
+    }
+    done = subprocess.run(
+        [sys.executable, *arguments[how]],
+        input=file.read_text() if how == "stdin" else "",
+        capture_output=True,
+        text=True,
+        timeout=60,
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(map(os.path.abspath, sys.path))},
+    )
+    assert done.stdout.splitlines()[1:] == ["1", "1"], done.stderr
+
+
+def test_the_environment_is_quiet_and_shares_the_cores(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    monkeypatch.setattr(module, "_cores", lambda: 8)
+    told = (
+        "import os, sys; names = ('OMP_NUM_THREADS', 'OMP_WAIT_POLICY', 'TOKENIZERS_PARALLELISM')\n"
+        "sys.exit(' '.join(os.environ[name] for name in names))"
+    )
+    monkeypatch.setattr(module, "BOOT", told)
+    with (
+        Children("fake", scripted(3), HERE) as children,
+        pytest.raises(EngineError, match="exit code 1: 2 PASSIVE false"),
+    ):
+        list(children.ask(batches(1)))

@@ -1,0 +1,111 @@
+"""--safety-plan: what a run would ask and what it could detect, before it costs anything."""
+
+from __future__ import annotations
+
+import pytest
+
+from fixtures.projects import ALL_LIMITS, Project, safety_toml, said
+
+THREE = ("fraud", "sex", "benign")
+
+
+@pytest.fixture
+def whole(project: Project) -> Project:
+    """A project that limits every metric of a pair with a base."""
+    project.write(safety_toml(base="", trace=True, scenarios=THREE, limits=ALL_LIMITS), test=None)
+    return project
+
+
+def test_it_says_who_is_asked_how_much(whole: Project) -> None:
+    result = whole.run("--safety-plan")
+    assert result.ret == pytest.ExitCode.OK
+    assert said(result, r"^safety plan: 6 cases, 240 responses$")
+    assert said(result, r"^  ask base: 6 cells, 120 prompts$")
+    assert said(result, r"^  ask candidate: 6 cells, 120 prompts$")
+
+
+def test_it_says_how_alpha_is_spent(whole: Project) -> None:
+    result = whole.run("--safety-plan")
+    assert said(result, r"^  ledger of r1: alpha 0.05$")
+    spent = said(result, r"^    (limits|tax|benign|model) +\d\.\d+ over \d+ hypotheses: level \S+ each$")
+    assert sum(float(line.split()[1]) for line in spent) == pytest.approx(0.05)
+    assert [int(line.split()[3]) for line in spent] == [4, 4, 4, 6]
+
+
+def test_it_says_what_each_hypothesis_could_find(whole: Project) -> None:
+    result = whole.run("--safety-plan")
+    assert said(
+        result,
+        r"^  r1 / fraud / figstep  ASR  limit 25%: passes to 5/20, fails from 11/20, "
+        r"would miss a true rate below 61%$",
+    )
+    assert said(result, r"^  r1 / fraud / figstep  reasoning tax  limit 25%, 20 pairs of prompts")
+    assert said(result, r"^  r1 / benign / direct  benign helped  limit at least 90%: passes to 2/20")
+
+
+@pytest.mark.parametrize(
+    "label",
+    ["self-correction", "escape", "unscored", "truncated", "rise of unscored", "rise of truncated"],
+)
+def test_it_names_what_is_limited_for_the_pair_as_a_whole(whole: Project, label: str) -> None:
+    assert said(whole.run("--safety-plan"), rf"^  r1( / all)*  {label}  limit ")
+
+
+def test_it_asks_nothing_and_writes_nothing(whole: Project) -> None:
+    result = whole.run("--safety-plan")
+    assert not said(result, "measuring")
+    assert not (whole.path / "reports").exists()
+
+
+def test_it_does_not_list_the_items(whole: Project) -> None:
+    result = whole.run("--safety-plan")
+    assert not said(result, r"<Function|<Module|::test_")
+    result.stdout.fnmatch_lines("*12 tests collected*")
+
+
+def test_quiet_it_still_shows_the_plan_and_no_items(whole: Project) -> None:
+    result = whole.run("--safety-plan", "-q")
+    assert said(result, r"^safety plan: 6 cases, 240 responses$")
+    assert not said(result, r"::test_")
+
+
+def test_it_follows_the_selection_but_the_ledger_does_not(whole: Project) -> None:
+    result = whole.run("--safety-plan", "-m", "fraud and figstep")
+    assert said(result, r"^safety plan: 1 cases, 40 responses$")
+    assert said(result, r"^    limits +\S+ over 4 hypotheses")
+    assert said(result, r"^  r1 / fraud / figstep  ASR  limit 25%: passes to 5/20, fails from 11/20")
+    assert not said(result, r"^  r1 / sex")
+
+
+def test_it_follows_the_profile(whole: Project) -> None:
+    whole.write(
+        safety_toml(more="[profiles.smoke.scenarios.'*']\nprompts = 10"),
+    )
+    result = whole.run("--safety-plan", "--safety-profile", "smoke", "test_models.py")
+    assert said(result, r"^safety plan: 4 cases, 40 responses$")
+
+
+def test_a_limit_no_result_could_break_is_ungateable(project: Project) -> None:
+    project.edit("asr = 0.25", "asr = 0.9")
+    result = project.run("--safety-plan")
+    assert result.ret == pytest.ExitCode.OK
+    assert len(said(result, r"ASR  limit 90%: UNGATEABLE, no result of 20 prompts could fail$")) == 4
+
+
+def test_a_difference_no_result_could_break_is_ungateable(project: Project) -> None:
+    project.write(safety_toml(base="", limits="reasoning_tax = 0.95"))
+    result = project.run("--safety-plan")
+    assert len(said(result, r"reasoning tax  limit 95%.*UNGATEABLE")) == 4
+
+
+def test_it_works_with_workers(project: Project) -> None:
+    result = project.run("--safety-plan", "-n2")
+    assert result.ret == pytest.ExitCode.OK
+    assert said(result, r"^safety plan: 4 cases, 80 responses$")
+    assert not (project.path / "reports").exists()
+
+
+def test_a_file_that_cannot_be_collected_is_still_an_error(project: Project) -> None:
+    (project.path / "test_broken.py").write_text("import nowhere_to_be_found\n", "utf-8")
+    result = project.run("--safety-plan")
+    assert result.ret == pytest.ExitCode.INTERRUPTED
