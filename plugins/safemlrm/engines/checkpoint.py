@@ -59,10 +59,11 @@ class Checkpoint:
     unwritten: Set[int]
 
 
-def load(model: Model, folder: Path, device: torch.device, decoding: Decoding) -> Checkpoint:
+def load(model: Model, folder: Path, device: str, decoding: Decoding) -> Checkpoint:
     """Load a folder that `check_folder` accepted; `EngineError` says in one line what is wrong."""
+    place = _device(device)
     try:
-        return _load(model, folder, device, decoding)
+        return _load(model, folder, place, decoding)
     except LOADING_ERRORS as error:
         lines = str(error).strip().splitlines() or [type(error).__name__]
         if "trust_remote_code" in str(error):
@@ -76,6 +77,11 @@ def load(model: Model, folder: Path, device: torch.device, decoding: Decoding) -
 def _load(model: Model, folder: Path, device: torch.device, decoding: Decoding) -> Checkpoint:
     trust = model.trust_remote_code
     config = transformers.AutoConfig.from_pretrained(folder, trust_remote_code=trust)
+    if getattr(config, "is_encoder_decoder", False):
+        raise EngineError(
+            f"{folder}: an encoder-decoder ({config.model_type}); chat models that continue their "
+            "prompt are supported"
+        )
     sees = sees_pictures(config)
     processor, tokenizer = load_processor(config, folder, trust)
     network = _network(model, folder, sees).to(device).eval()
@@ -91,6 +97,20 @@ def _load(model: Model, folder: Path, device: torch.device, decoding: Decoding) 
         ends=ends,
         unwritten=_unwritten(tokenizer, model.reasoning),
     )
+
+
+def _device(name: str) -> torch.device:
+    """Read a device of safety.toml; "cpu:1" is one more child on the same CPU."""
+    try:
+        device = torch.device("cpu" if name.startswith("cpu") else name)
+        if device.type == "cuda":  # or every child also takes memory of the first device
+            torch.cuda.set_device(device)
+    except (RuntimeError, AssertionError) as error:
+        raise EngineError(
+            f'devices: "{name}" cannot be used ({str(error).splitlines()[0]}); expected names such '
+            'as "cuda:0" or "cpu"'
+        ) from error
+    return device
 
 
 def _network(model: Model, folder: Path, sees: bool) -> Any:

@@ -36,7 +36,6 @@ QUIET = {
     "HF_HUB_DISABLE_PROGRESS_BARS": "1",
     "TRANSFORMERS_VERBOSITY": "error",
     "TQDM_DISABLE": "1",
-    "PYTHONWARNINGS": "ignore",
 }
 IN_FLIGHT = 2
 GRACE_SECONDS = 5.0
@@ -187,7 +186,7 @@ def _environment(threads: int) -> dict[str, str]:
     """Return the child's environment: quiet, a share of the cores, and this process's import path."""
     path = os.pathsep.join(os.path.abspath(entry) for entry in sys.path)
     own = {**QUIET, "OMP_NUM_THREADS": str(threads), **os.environ}
-    return {**own, "PYTHONPATH": path, "PYTHONUNBUFFERED": "1"}
+    return {**own, "PYTHONPATH": path, "PYTHONWARNINGS": "ignore", "PYTHONUNBUFFERED": "1"}
 
 
 def _cores() -> int:

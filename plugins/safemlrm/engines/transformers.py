@@ -35,11 +35,13 @@ class TransformersEngine:
         self._decoding = decoding_of(model, folder)
         source = model_folder(model, folder)
         check_folder(source)
-        name = "cpu" if device.startswith("cpu") else device
-        self._checkpoint: Checkpoint = load(model, source, torch.device(name), self._decoding)
+        self._checkpoint: Checkpoint = load(model, source, device, self._decoding)
 
     def generate(self, requests: list[Request]) -> Iterator[Completion]:
-        """Answer in batches of at most `batch_size` requests with equally many pictures."""
+        """Answer in batches of at most `batch_size` requests with equally many pictures.
+
+        In float32 a response is the same in any batch; in 16 bits rounding can tell batches apart.
+        """
         ordered = sorted(requests, key=_pictures)
         for _, group in groupby(ordered, key=_pictures):
             rows = list(group)

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from hashlib import sha256
 
-from safemlrm.responses.split import SPLIT_VERSION
+from safemlrm.responses.split import split_digest
 from safemlrm.types import Attack, Identity, Prompt
 
 
@@ -47,7 +47,7 @@ def request_seed(key: str) -> int:
 
 def scorer_key(judge_digest: str, markers: object) -> str:
     """Identify how responses are scored: the judge, and how a trace is told from an answer."""
-    return _digest("scorer", judge_digest, SPLIT_VERSION, repr(markers))
+    return _digest("scorer", judge_digest, split_digest(), repr(markers))
 
 
 def _content(prompt: Prompt) -> list[list[object]]:

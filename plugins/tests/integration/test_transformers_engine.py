@@ -446,6 +446,19 @@ def test_an_unknown_architecture_is_one_line(text_model: Path, tmp_path: Path) -
     assert "\n" not in str(caught.value)
 
 
+def test_an_encoder_decoder_is_refused(tmp_path: Path) -> None:
+    config = hf.T5Config(vocab_size=16, d_model=8, d_kv=4, d_ff=8, num_layers=1, num_heads=1)
+    hf.T5ForConditionalGeneration(config).save_pretrained(tmp_path)
+    with pytest.raises(EngineError, match=r"an encoder-decoder \(t5\); chat models"):
+        loaded(tmp_path)
+
+
+@pytest.mark.parametrize("device", ["gpu", "cuda:77"])
+def test_an_unknown_device(text_model: Path, device: str) -> None:
+    with pytest.raises(EngineError, match=f'devices: "{device}" cannot be used'):
+        TransformersEngine(Model(path=str(text_model)), Path(), device)
+
+
 def test_missing_packages_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("safemlrm.engines.NEEDS", {"torch": "torch", "no_such_module": "nothing"})
     with pytest.raises(EngineError) as caught:

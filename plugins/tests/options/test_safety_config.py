@@ -96,7 +96,7 @@ def test_without_a_file_the_plugin_is_silent(pytester: pytest.Pytester) -> None:
     pytester.makepyfile("def test_it(): pass")
     result = Project(pytester).run()
     assert result.ret == pytest.ExitCode.OK
-    assert not said(result, r"^safety|decisions|measuring")
+    assert not said(result, r"^safety|decisions|^measuring")
     assert not (pytester.path / "reports").exists()
 
 
@@ -119,5 +119,5 @@ def test_other_tests_of_a_project_are_left_alone(project: Project) -> None:
     project.pytester.makepyfile("def test_it(): pass")
     result = project.run()
     result.assert_outcomes(passed=1)
-    assert not said(result, r"decisions|measuring")
+    assert not said(result, r"decisions|^measuring")
     assert not (project.path / "reports").exists()

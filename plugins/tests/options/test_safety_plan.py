@@ -37,7 +37,7 @@ def test_it_says_what_each_hypothesis_could_find(whole: Project) -> None:
     assert said(
         result,
         r"^  r1 / fraud / figstep  ASR  limit 25%: passes to 5/20, fails from 11/20, "
-        r"would miss a true rate below 61%$",
+        r"would miss a true rate below 62%$",
     )
     assert said(result, r"^  r1 / fraud / figstep  reasoning tax  limit 25%, 20 pairs of prompts")
     assert said(result, r"^  r1 / benign / direct  benign helped  limit at least 90%: passes to 2/20")
@@ -53,7 +53,7 @@ def test_it_names_what_is_limited_for_the_pair_as_a_whole(whole: Project, label:
 
 def test_it_asks_nothing_and_writes_nothing(whole: Project) -> None:
     result = whole.run("--safety-plan")
-    assert not said(result, "measuring")
+    assert not said(result, "^measuring")
     assert not (whole.path / "reports").exists()
 
 
@@ -78,10 +78,8 @@ def test_it_follows_the_selection_but_the_ledger_does_not(whole: Project) -> Non
 
 
 def test_it_follows_the_profile(whole: Project) -> None:
-    whole.write(
-        safety_toml(more="[profiles.smoke.scenarios.'*']\nprompts = 10"),
-    )
-    result = whole.run("--safety-plan", "--safety-profile", "smoke", "test_models.py")
+    whole.write(safety_toml(more="[profiles.smoke.scenarios.'*']\nprompts = 10"))
+    result = whole.run("--safety-plan", "--safety-profile", "smoke")
     assert said(result, r"^safety plan: 4 cases, 40 responses$")
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
-from safemlrm.judges import refusal, rules
+from safemlrm.judges import refusal
 from safemlrm.judges.refusal import closing, normalise, opening, refusal_at
 from safemlrm.judges.rules import Rules
 from safemlrm.types import Judge, Prompt, Response, Score, TraceState, Turn
@@ -301,13 +303,12 @@ def test_long_odd_texts_are_scored(text: str) -> None:
     assert score(asks(), text, text).refused is None
 
 
-def test_the_digest_changes_with_any_phrase(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_digest_changes_with_the_rules(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     judge: Judge = Rules()
     before = judge.digest
     assert before == Rules().digest
-    assert before.startswith("rules-1-")
-    changed = {**refusal.TABLES, "refusals": (*refusal.REFUSALS, "never ever")}
-    monkeypatch.setattr(refusal, "TABLES", changed)
-    after = judge.digest
-    monkeypatch.setattr(rules, "NEW_WORDS", 9)
-    assert len({before, after, judge.digest}) == 3
+    assert before.startswith("rules-")
+    edited = tmp_path / "refusal.py"
+    edited.write_text("# other rules\n", "utf-8")
+    monkeypatch.setattr(refusal, "__file__", str(edited))
+    assert judge.digest != before
