@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from contextlib import ExitStack
 from typing import Protocol
 
@@ -12,14 +12,18 @@ from safemlrm.engines.identity import identity_of
 from safemlrm.errors import EngineError
 from safemlrm.judges import build_judge
 from safemlrm.matrix import Matrix
-from safemlrm.plan import Plan, Work
+from safemlrm.plan import Plan
 from safemlrm.responses.scoring import Scorer
 from safemlrm.responses.store import Store
-from safemlrm.rounds import batches, rounds
+from safemlrm.rounds import Asked, batches, rounds
+from safemlrm.types import Identity
 
 
 class Progress(Protocol):
     """Told how measuring goes; the terminal shows it, a notebook may ignore it."""
+
+    def wait(self) -> None:
+        """Another run measures into the same store; this one waits for it."""
 
     def start(self, model: str, cells: int, prompts: int) -> None:
         """A model's work begins: `prompts` over `cells`, stored ones included."""
@@ -43,31 +47,48 @@ def measure(
     others go on. Only one run at a time measures into a store; a second one waits, then finds the
     answers there.
     """
-    with store.lock():
-        for model in plan.models:
+    with store.lock(progress.wait):
+        # Every model is looked at before the first is asked: a wrong path must not cost GPU time.
+        identities = {model: _identify(model, config, store) for model in plan.models}
+        for model, identity in identities.items():
+            work = plan.of(model)
+            progress.start(model, len(work), sum(item.prompts for item in work))
             try:
-                _measure_model(model, plan.of(model), config, matrix, store, progress)
+                if isinstance(identity, EngineError):
+                    raise identity
+                asked = rounds(work, identity, matrix, config.gate.seed)
+                _ask(model, asked, config, store, progress)
             except EngineError as error:
                 store.set_broken(uid, model, str(error))
                 progress.broken(str(error))
+            else:
+                progress.finish()
 
 
-def _measure_model(
+def _identify(model: str, config: Config, store: Store) -> Identity | EngineError:
+    """Record what a model is now, so that its answers are found without its weights later."""
+    settings = config.models[model]
+    try:
+        identity = identity_of(model, settings, config.folder)
+    except EngineError as error:
+        return error
+    store.set_identity(model, settings.model_dump_json(), identity)
+    return identity
+
+
+def _ask(
     model: str,
-    work: Sequence[Work],
+    all_rounds: Iterable[list[Asked]],
     config: Config,
-    matrix: Matrix,
     store: Store,
     progress: Progress,
 ) -> None:
+    """Generate, split, judge and store what is missing, a round at a time."""
     settings = config.models[model]
-    progress.start(model, len(work), sum(item.prompts for item in work))
-    identity = identity_of(model, settings, config.folder)
-    store.set_identity(model, settings.model_dump_json(), identity)
     scorer = Scorer.of(build_judge(config), settings.reasoning)
     with ExitStack() as stack:
         children: Children | None = None
-        for asked in rounds(work, identity, matrix, config.gate.seed):
+        for asked in all_rounds:
             store.index((a.cell, a.position, a.prompt.id, a.key) for a in asked)
             missing = store.missing(a.key for a in asked)
             scorer.rescore(store, model, {a.key: a.prompt for a in asked if a.key not in missing})
@@ -80,4 +101,3 @@ def _measure_model(
             for completions in children.ask(batches(todo, settings.batch_size)):
                 scorer.add(store, model, [(todo[c.key], c) for c in completions])
                 progress.advance(len(completions), 0)
-    progress.finish()

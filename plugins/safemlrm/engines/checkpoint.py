@@ -103,9 +103,11 @@ def _device(name: str) -> torch.device:
     """Read a device of safety.toml; "cpu:1" is one more child on the same CPU."""
     try:
         device = torch.device("cpu" if name.startswith("cpu") else name)
-        if device.type == "cuda":  # or every child also takes memory of the first device
-            torch.cuda.set_device(device)
-    except (RuntimeError, AssertionError) as error:
+        if device.type == "cuda":
+            if not torch.cuda.is_available():
+                raise RuntimeError("torch sees no CUDA device")
+            torch.cuda.set_device(device)  # or every child also takes memory of the first device
+    except RuntimeError as error:
         raise EngineError(
             f'devices: "{name}" cannot be used ({str(error).splitlines()[0]}); expected names such '
             'as "cuda:0" or "cpu"'

@@ -50,6 +50,10 @@ class TerminalProgress:
         self._began = self._said = 0.0
         self._account: dict[str, dict[str, float]] = {}
 
+    def wait(self) -> None:
+        """Announce that another run has to finish first."""
+        self._say("another run is measuring into this store; waiting for it")
+
     def start(self, model: str, cells: int, prompts: int) -> None:
         """Announce a model."""
         self._model, self._total, self._done, self._asked = model, prompts, 0, 0
@@ -85,7 +89,8 @@ class TerminalProgress:
     def _say(self, text: str, **markup: bool) -> None:
         if self._reporter is not None:
             self._reporter.ensure_newline()
-            self._reporter.write_line(f"measuring {self._model}: {text}", **markup)
+            who = f"measuring {self._model}" if self._model else "safety"
+            self._reporter.write_line(f"{who}: {text}", **markup)
             self._reporter.flush()
 
 

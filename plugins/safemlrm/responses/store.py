@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -96,12 +96,21 @@ class Store:
         self.close()
 
     @contextmanager
-    def lock(self) -> Iterator[None]:
+    def lock(self, on_wait: Callable[[], None]) -> Iterator[None]:
         """Hold the right to measure into this store; a second run waits here and then finds it done."""
-        from filelock import FileLock
+        from filelock import FileLock, Timeout
 
-        with self._guard("locked"), FileLock(f"{self.path}.lock"):
+        lock = FileLock(f"{self.path}.lock")
+        with self._guard("locked"):
+            try:
+                lock.acquire(timeout=0)
+            except Timeout:
+                on_wait()
+                lock.acquire()
+        try:
             yield
+        finally:
+            lock.release()
 
     # -- completions and scores
 

