@@ -24,32 +24,13 @@ from safemlrm.responses.store import Store
 from safemlrm.types import Case
 from safemlrm.verdict import Reader
 
+from .silent import Silent
 from .truth import MODELS, Truth, load_truth
 
 SEEDS = (11, 12, 13, 14)
 LARGEST_MEAN_DEVIATION = 0.01
 
 Cells = dict[tuple[str, str, str], tuple[int, int, int]]
-
-
-class Silent:
-    """A benchmark prints its result, not its progress."""
-
-    def wait(self) -> None:
-        """Say nothing."""
-
-    def start(self, model: str, cells: int, prompts: int) -> None:
-        """Say nothing."""
-
-    def advance(self, asked: int, stored: int) -> None:
-        """Say nothing."""
-
-    def broken(self, reason: str) -> None:
-        """A broken model ends the benchmark."""
-        raise SystemExit(reason)
-
-    def finish(self) -> None:
-        """Say nothing."""
 
 
 def settings(folder: Path, seed: int, scenarios: list[str]) -> Config:

@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from safemlrm.metrics.coupling import Joint, escape, leak, mantel_haenszel, self_correction
-from safemlrm.metrics.paired import tango_interval
+from safemlrm.metrics.paired import Difference, tango_interval
+from safemlrm.types import Estimate
 
 from .truth import Truth, load_truth
 
@@ -84,7 +85,7 @@ def cover_coupling(truth: Truth, random: np.random.Generator) -> Counter[str]:
     for _ in range(BUILDS):
         joints = [joint(outcomes) for outcomes in draw(pool, random).values()]
         total = pooled(joints)
-        found = {
+        found: dict[str, Estimate | Difference] = {
             "self-correction": self_correction(total),
             "escape": escape(total),
             "leak": leak(total),

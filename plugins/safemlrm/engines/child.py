@@ -12,7 +12,7 @@ from threading import Thread
 from typing import BinaryIO
 
 from safemlrm.engines import build_engine
-from safemlrm.engines.messages import Answered, Batch, Failed, Start
+from safemlrm.engines.messages import HELLO, Answered, Batch, Failed, Start
 from safemlrm.errors import SafemlrmError
 
 LONGEST_REASON = 500
@@ -41,6 +41,8 @@ def _take_pipes() -> tuple[BinaryIO, BinaryIO]:
     nothing = os.open(os.devnull, os.O_RDONLY)
     os.dup2(nothing, 0)
     os.dup2(2, 1)
+    outbox.write(HELLO)
+    outbox.flush()
     return inbox, outbox
 
 

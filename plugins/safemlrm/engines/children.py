@@ -25,7 +25,7 @@ from typing import IO
 from safemlrm.config import Model
 from safemlrm.engines.devices import devices_of
 from safemlrm.engines.folder import model_folder
-from safemlrm.engines.messages import Answered, Batch, Failed, Start
+from safemlrm.engines.messages import HELLO, Answered, Batch, Failed, Start
 from safemlrm.errors import EngineError
 from safemlrm.types import Completion, Request
 
@@ -83,7 +83,10 @@ class Child:
         self._log.close()
 
     def _listen(self) -> None:
-        with self._stdout, suppress(EOFError, OSError, pickle.UnpicklingError):
+        with self._stdout, suppress(EOFError, OSError):
+            for line in self._stdout:
+                if line.endswith(HELLO):
+                    break
             while True:
                 self._events.put((self, pickle.load(self._stdout)))
         code = self._process.wait()

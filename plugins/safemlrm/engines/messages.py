@@ -8,6 +8,10 @@ from pathlib import Path
 from safemlrm.config import Model
 from safemlrm.types import Completion, Request
 
+# Written once stdout is the child's alone: what an interpreter prints before (a .pth file, a
+# sitecustomize) is skipped.
+HELLO = b"\0safemlrm child\n"
+
 
 @dataclass(frozen=True, slots=True)
 class Start:

@@ -178,7 +178,8 @@ def test_noise_stays_away_and_does_not_disturb(
     monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     noisy = (
-        "import os, sys; from safemlrm.engines import child, scripted\n"
+        "import os, sys; print('noise of a .pth file', end='')\n"
+        "sys.stdout.flush(); from safemlrm.engines import child, scripted\n"
         "plain = scripted.ScriptedEngine.generate\n"
         "def generate(self, requests):\n"
         "    print('python noise'); os.system('echo shell noise; echo more >&2')\n"

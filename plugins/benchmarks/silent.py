@@ -1,0 +1,23 @@
+"""Progress for benchmarks: they print results."""
+
+from __future__ import annotations
+
+
+class Silent:
+    """A benchmark prints its result, not its progress."""
+
+    def wait(self) -> None:
+        """Say nothing."""
+
+    def start(self, model: str, cells: int, prompts: int) -> None:
+        """Say nothing."""
+
+    def advance(self, asked: int, stored: int) -> None:
+        """Say nothing."""
+
+    def broken(self, reason: str) -> None:
+        """A broken model ends the benchmark."""
+        raise SystemExit(reason)
+
+    def finish(self) -> None:
+        """Say nothing."""
