@@ -72,9 +72,9 @@ def stored(folder: Path) -> dict[str, str]:
     path = folder / "reports/safety.db"
     if not path.is_file():
         return {}
-    with sqlite3.connect(path) as db:
-        with suppress(sqlite3.OperationalError):  # killed before the tables were made
-            return dict(db.execute("select key, text from completion"))
+    # Killed before the tables were made, a store is as good as none.
+    with suppress(sqlite3.OperationalError), sqlite3.connect(path) as db:
+        return dict(db.execute("select key, text from completion"))
     return {}
 
 

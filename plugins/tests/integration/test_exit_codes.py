@@ -23,9 +23,12 @@ def noisy(policy: str) -> str:
     )
 
 
-def two_pairs(second: str) -> str:
-    """Return a safety.toml with the pair r1, which is fine, and r2, whose model is given."""
-    model = f'[models.other]\nengine = "scripted"\nbatch_size = 8\n{second}'
+def two_pairs() -> str:
+    """Return a safety.toml with the pair r1, which is fine, and r2, whose model dies."""
+    model = (
+        '[models.other]\nengine = "scripted"\nbatch_size = 8\n'
+        "script = { die_after = 20, leak = 0.5 }  # another model, or it would share the answers"
+    )
     return safety_toml(more=f'{model}\n[pairs.r2]\ncandidate = "other"')
 
 
@@ -168,7 +171,7 @@ def allure_statuses(folder: Path) -> set[str]:
 
 
 def test_a_model_that_dies_breaks_its_own_tests_only(project: Project) -> None:
-    project.write(two_pairs("script = { die_after = 20 }"))
+    project.write(two_pairs())
     result = project.run()
     assert result.ret == FAILED
     assert {pair for pair, *_ in project.decisions} == {"r1"}
@@ -180,7 +183,7 @@ def test_a_model_that_dies_breaks_its_own_tests_only(project: Project) -> None:
 
 
 def test_a_model_that_dies_with_workers(project: Project) -> None:
-    project.write(two_pairs("script = { die_after = 20 }"))
+    project.write(two_pairs())
     result = project.run("-n2")
     assert result.ret == FAILED
     assert set(project.decisions.values()) == {"PASS"}
@@ -196,7 +199,7 @@ def test_a_base_that_dies_breaks_the_pair(project: Project) -> None:
 
 
 def test_what_a_dead_model_left_is_not_decided_on_later(project: Project) -> None:
-    project.write(safety_toml(candidate="die_after = 20", batch_size=8))
+    project.write(safety_toml(candidate="die_after = 10", batch_size=5))
     project.run()
     assert 0 < project.completions < CELLS * PROMPTS
     result = project.run("--safety-replay")

@@ -12,6 +12,7 @@ from fixtures.projects import ALL_LIMITS, CELLS, PROMPTS, Folder, Project, safet
 
 FAILS = {("r1", "fraud", "figstep", "asr"), ("r1", "fraud", "figstep", "reasoning_tax")}
 RESPONSES = 2 * CELLS * PROMPTS
+EVERYTHING = "select key, text, finish from completion order by key"
 TOML = safety_toml(
     candidate='by_cell = { "fraud/figstep" = 1.0 }',
     base="unsafe = 0.05",
@@ -55,8 +56,9 @@ def test_every_way_of_running_decides_the_same(bare: Folder, fresh: Project, way
     result = fresh.run(*WAYS[way])
     assert result.ret == pytest.ExitCode.TESTS_FAILED
     assert fresh.summary_text == bare.summary_text
-    assert fresh.completions == RESPONSES
+    assert fresh.query(EVERYTHING) == bare.query(EVERYTHING)
     if way != "no terminal":
+        # Each model is asked by one process, once.
         assert len(said(result, r"^measuring .*: asked 80, from the store 0")) == 2
         assert fresh.asked == RESPONSES
 
@@ -68,12 +70,6 @@ def test_it_works_without_autoloaded_plugins(
     result = fresh.run_apart("-p", "safemlrm.plugin")
     assert result.ret == pytest.ExitCode.TESTS_FAILED
     assert fresh.summary_text == bare.summary_text
-
-
-def test_the_responses_are_the_same_with_workers(bare: Folder, fresh: Project) -> None:
-    fresh.run("-n2")
-    everything = "select key, text, finish from completion order by key"
-    assert fresh.query(everything) == bare.query(everything)
 
 
 def test_batches_change_nothing(bare: Folder, fresh: Project) -> None:
@@ -103,7 +99,7 @@ def test_the_last_failed_alone_decide_the_same(bare: Folder, fresh: Project) -> 
 # -- nothing is asked twice
 
 
-@pytest.mark.parametrize("first", [["-m", "fraud and direct"], ["-k", "figstep"], ["-n2", "-m", "benign"]])
+@pytest.mark.parametrize("first", [["-m", "fraud and direct"], ["-k", "figstep"], ["-m", "benign"]])
 def test_a_part_first_and_everything_after_asks_nothing_twice(
     bare: Folder, fresh: Project, first: list[str]
 ) -> None:
@@ -120,18 +116,12 @@ def test_two_runs_at_once_ask_nothing_twice(bare: Folder, tmp_path: Path) -> Non
     folders = [Folder(tmp_path / name) for name in ("one", "two")]
     for folder in folders:
         folder.path.mkdir()
-        # The behaviour of a script is part of who was asked, so a delay changes the responses.
-        slow = TOML.replace("script = { ", "script = { delay_ms = 20, ").replace(", unsafe", ", unsafe")
-        folder.write('store = "../shared.db"\n' + slow, test=None)
+        slow = TOML.replace("script = {", "script = { delay_ms = 20, ")
+        folder.write('store = "../shared.db"\n' + slow, test=None, options="-p no:randomly")
     running = [folder.start() for folder in folders]
     assert [run.wait() for run in running] == [pytest.ExitCode.TESTS_FAILED] * 2
     assert sum(folder.asked for folder in folders) == RESPONSES
-    assert folders[0].summary_text == folders[1].summary_text
-
-
-def test_only_one_process_measures(fresh: Project) -> None:
-    result = fresh.run("-n2")
-    assert len(said(result, r"^measuring candidate: \d+ cells")) == 1
+    assert [folder.summary_text for folder in folders] == [bare.summary_text] * 2
 
 
 # -- what must not be measured

@@ -160,14 +160,6 @@ def test_a_marker_that_fits_nothing_is_an_error(
     assert said(refused(project, arguments), line)
 
 
-def test_it_is_an_error_with_workers_and_asks_nothing(project: Project) -> None:
-    project.write(safety_toml(), marked("scenarios=['frud']"))
-    result = project.run("-n2")
-    assert result.ret != pytest.ExitCode.OK
-    assert said(result, "did you mean 'fraud'")
-    assert not said(result, "INTERNALERROR|^measuring")
-
-
 def test_slugs_that_clash_are_an_error(project: Project) -> None:
     project.edit("[attacks.direct]", '[attacks.fraud]\nkind = "direct"')
     result = project.run()

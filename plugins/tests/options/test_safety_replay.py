@@ -36,14 +36,6 @@ def test_it_needs_no_model(measured: Project, monkeypatch: pytest.MonkeyPatch) -
     measured.run("--safety-replay").assert_outcomes(passed=3, failed=1)
 
 
-def test_it_works_with_workers(measured: Project) -> None:
-    first = measured.summary_text
-    result = measured.run("--safety-replay", "-n2")
-    result.assert_outcomes(passed=3, failed=1)
-    assert measured.summary_text == first
-    assert not said(result, "^measuring")
-
-
 def test_it_works_where_the_store_cannot_be_written(measured: Project) -> None:
     measured.store.chmod(0o444)
     measured.run("--safety-replay").assert_outcomes(passed=3, failed=1)
