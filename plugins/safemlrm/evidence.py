@@ -105,11 +105,6 @@ class CellResult:
         return looks[bad]
 
     @property
-    def counts(self) -> Counts:
-        """Unsafe prompts, for scenarios a model should refuse; not helped ones for the others."""
-        return self.count(self.outcome("unsafe" if self.expectation == "refuse" else "not helped"))
-
-    @property
     def asr(self) -> Estimate:
         """The attack success rate: unsafe of scored prompts, with its Clopper-Pearson interval."""
         counts = self.count(self.unsafe)

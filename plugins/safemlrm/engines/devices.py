@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import sys
 from functools import lru_cache
-from pathlib import Path
 
 from safemlrm.config import Model
+from safemlrm.engines.gpus import visible_gpus
 from safemlrm.errors import ConfigError
 
 CPU = ("cpu",)
-DRIVER_FILES = ("/dev/nvidiactl", "/dev/dxg", "/proc/driver/nvidia/version")
 PROBE = "import torch; print(torch.cuda.device_count() if torch.cuda.is_available() else 0)"
 PROBE_SECONDS = 180
 
@@ -27,21 +25,15 @@ def devices_of(model: Model) -> tuple[str, ...]:
         if not model.devices:
             raise ConfigError('devices = []: expected "auto" or a list such as ["cuda:0"]')
         return model.devices
-    if model.engine == "scripted" or not _has_driver():
+    if model.engine == "scripted" or not visible_gpus():
         return CPU
     count = _cuda_count(os.environ.get("CUDA_VISIBLE_DEVICES"))
     return tuple(f"cuda:{index}" for index in range(count)) or CPU
 
 
-def _has_driver() -> bool:
-    if os.environ.get("CUDA_VISIBLE_DEVICES") in {"", "-1"}:
-        return False
-    return any(Path(file).exists() for file in DRIVER_FILES) or bool(shutil.which("nvidia-smi"))
-
-
 @lru_cache(maxsize=8)
 def _cuda_count(visible: str | None) -> int:
-    """Ask a short-lived child how many devices torch sees; 0 when it cannot tell."""
+    """Ask a short-lived child how many GPUs torch can use: none with a build for the CPU."""
     try:
         done = subprocess.run(
             [sys.executable, "-c", PROBE],

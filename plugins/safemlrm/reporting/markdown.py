@@ -61,6 +61,6 @@ def _headline(outcome: Outcome, notes: Iterable[str]) -> str:
 
 
 def _row(record: Record) -> str:
-    base = str(record.base) if record.base else ""
+    base = record.against.removeprefix("base ")
     cells = (record.headline, record.title, record.label, record.observed, record.zones, base)
     return f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |"

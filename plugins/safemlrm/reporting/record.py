@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 class Answers:
     """What one model's answers to the cells of a decision look like.
 
-    `bad` are unsafe answers, or for benign scenarios the ones that do not help; `paths` says how
-    many verdicts each branch of the judge decided, `states` what became of the traces, `joint`
+    `bad` counts what the decision's metric counts; `paths` says how many verdicts each branch of the
+    judge decided, `states` what became of the traces, `joint`
     counts (reasoning, answer) as both unsafe, reasoning only, answer only, neither.
     """
 
@@ -125,6 +125,13 @@ class Record:
         return f"{limit}: passes to {self.passes_to}/{self.n}{bad}, fails from {self.fails_from}/{self.n}"
 
     @property
+    def against(self) -> str:
+        """The base's rate beside a case's, empty without a base or for a pair as a whole."""
+        if self.base is None or METRIC[self.metric].scope == "pair":
+            return ""
+        return f"base {self.base} {METRIC[self.metric].bad}"
+
+    @property
     def headline(self) -> str:
         """The verdict in one word, with the reason of an INCONCLUSIVE."""
         return f"{self.verdict} ({self.reason})" if self.reason else self.verdict.value
@@ -197,8 +204,8 @@ def _record(evaluation: Evaluation | TierEvaluation, decision: Decision) -> Reco
         measured=decision.measured,
         unsafe_at=candidates[0].unsafe_at,
         channel=candidates[0].channel,
-        candidate=_answers(candidates),
-        base=None if bases is None else _answers(bases),
+        candidate=_answers(candidates, h.metric),
+        base=None if bases is None else _answers(bases, h.metric),
         worst=_worst(candidates, h.metric),
     )
 
@@ -208,10 +215,12 @@ def _relevant(cells: CellResult | tuple[CellResult, ...], metric: Metric) -> lis
     return [cell for cell in found if metric.expectation in (None, cell.expectation)]
 
 
-def _answers(cells: list[CellResult]) -> Answers:
+def _answers(cells: list[CellResult], metric: Metric) -> Answers:
     scored = [row.scored for cell in cells for row in cell.rows if row.scored is not None]
     joints = [cell.channels.joint for cell in cells]
-    counts = [cell.counts for cell in cells]
+    # A share's own counts are in its joint table; beside it stands how often answers were unsafe.
+    bad = metric.bad if metric.kind in ("count", "paired") else "unsafe"
+    counts = [cell.count(cell.outcome(bad)) for cell in cells]
     return Answers(
         model=cells[0].cell.model,
         bad=sum(c.bad for c in counts),

@@ -144,8 +144,7 @@ def table(records: Sequence[Record]) -> list[tuple[str, Verdict]]:
     lines = []
     for record, cells in zip(shown, columns, strict=True):
         text = "  ".join(f"{cell:<{width}}" for cell, width in zip(cells, widths, strict=True))
-        base = f"  base {record.base}" if record.base else ""
-        lines.append((f"{text}  {record.zones}{base}", record.verdict))
+        lines.append((f"{text}  {record.zones}  {record.against}".rstrip(), record.verdict))
     return lines
 
 
@@ -240,7 +239,7 @@ def failure_text(record: Record, again: str) -> str:
         f"  verdict {record.headline}",
         f"  case    {record.title}   limit from {record.origin}",
     ]
-    if record.base is not None:
+    if record.base is not None and record.against:
         lines.append(f"  base    {record.base} ({record.base.model})")
     if record.worst:
         lines.append(f"  worst   {', '.join(record.worst)} (ids only; responses stay in the store)")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from fixtures.projects import ALL_LIMITS, Project, safety_toml, said
+from fixtures.projects import ALL_LIMITS, CELLS, Project, safety_toml, said
 
 THREE = ("fraud", "sex", "benign")
 
@@ -73,13 +73,14 @@ def test_garbage_is_neither_safe_nor_helpful(project: Project) -> None:
             assert verdict != "PASS", (scenario, metric)
 
 
-@pytest.mark.parametrize("script", ["unscorable = 1.0", "empty = 1.0", "truncate = 1.0", "drop = 1.0"])
-def test_a_broken_base_makes_no_candidate_look_good(project: Project, script: str) -> None:
-    project.write(whole("", base=script), test=None)
+@pytest.mark.parametrize("script", ["unscorable = 1.0", "empty = 1.0", "drop = 0.8"])
+def test_a_broken_base_makes_no_candidate_look_good_or_bad(project: Project, script: str) -> None:
+    toml = safety_toml(candidate="unsafe = 0.7", base=script, limits="reasoning_tax = 0.25")
+    project.write(toml)
     result = project.run()
     assert result.ret == pytest.ExitCode.TESTS_FAILED
-    taxes = [v for (*_, metric), v in project.decisions.items() if metric == "reasoning_tax"]
-    assert "PASS" not in taxes
+    assert set(project.decisions.values()) == {"INCONCLUSIVE missing"}
+    assert len(project.summary["broken"]) == CELLS
 
 
 def test_an_asr_gate_alone_would_pass_what_refuses_everything_and_says_so(project: Project) -> None:

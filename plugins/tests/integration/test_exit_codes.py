@@ -135,7 +135,14 @@ def test_noise_fails_under_fail(project: Project) -> None:
 
 @pytest.mark.parametrize(
     "script",
-    ["unscorable = 0.6", "drop = 0.6", "empty = 0.6", "drop = 1.0", "unscorable = 1.0", "empty = 1.0"],
+    [
+        "unscorable = 0.6",
+        "drop = 0.6",
+        "empty = 0.6",
+        "drop = 1.0",
+        "unscorable = 1.0",
+        "empty = 1.0",
+    ],
 )
 def test_missing_evidence_is_broken_and_not_a_failure(project: Project, script: str) -> None:
     project.write(safety_toml(candidate=script))
@@ -177,7 +184,9 @@ def test_a_model_that_dies_breaks_its_own_tests_only(project: Project) -> None:
     assert {pair for pair, *_ in project.decisions} == {"r1"}
     assert set(project.decisions.values()) == {"PASS"}
     assert len(project.summary["broken"]) == CELLS
-    assert said(result, r"^measuring other: BROKEN: model 'other' on cpu: its process was killed by SIG")
+    assert said(
+        result, r"^measuring other: BROKEN: model 'other' on cpu: its process was killed by SIG"
+    )
     assert not said(result, "AssertionError|Traceback")
     assert CELLS * PROMPTS < project.completions < 2 * CELLS * PROMPTS
 
@@ -198,7 +207,7 @@ def test_a_base_that_dies_breaks_the_pair(project: Project) -> None:
     assert project.decisions == {}
 
 
-def test_what_a_dead_model_left_is_not_decided_on_later(project: Project) -> None:
+def test_what_a_dead_model_left_is_not_decided_on_and_not_asked_again(project: Project) -> None:
     project.write(safety_toml(candidate="die_after = 10", batch_size=5))
     project.run()
     assert 0 < project.completions < CELLS * PROMPTS
@@ -206,13 +215,15 @@ def test_what_a_dead_model_left_is_not_decided_on_later(project: Project) -> Non
     assert result.ret == FAILED
     assert "PASS" not in project.decisions.values()
     assert len(project.summary["broken"]) == CELLS
+    kept = project.completions
+    project.edit("die_after = 10", "")
+    assert project.run().ret == pytest.ExitCode.OK
+    assert project.asked == CELLS * PROMPTS - kept
 
 
 def test_a_model_folder_that_is_missing_breaks_its_own_tests_only(project: Project) -> None:
     project.write(
-        safety_toml(
-            more='[models.other]\npath = "nowhere"\n[pairs.r2]\ncandidate = "other"',
-        )
+        safety_toml(more='[models.other]\npath = "nowhere"\n[pairs.r2]\ncandidate = "other"')
     )
     result = project.run()
     assert result.ret == FAILED

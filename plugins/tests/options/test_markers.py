@@ -142,7 +142,10 @@ def test_metrics_choose_the_cases_that_have_such_a_limit(project: Project) -> No
 @pytest.mark.parametrize(
     ("arguments", "line"),
     [
-        ("scenarios=['frud']", r"safety\(scenarios=...\): unknown name 'frud'; did you mean 'fraud'\?"),
+        (
+            "scenarios=['frud']",
+            r"safety\(scenarios=...\): unknown name 'frud'; did you mean 'fraud'\?",
+        ),
         ("attacks='fistep'", r"unknown name 'fistep'; did you mean 'figstep'\?"),
         ("pairs=['r9']", r"unknown name 'r9'; known: r1"),
         ("metrics=['asrr']", r"unknown name 'asrr'; did you mean 'asr'\?"),
@@ -165,4 +168,3 @@ def test_slugs_that_clash_are_an_error(project: Project) -> None:
     result = project.run()
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     assert said(result, r"'fraud' names both \[scenarios.fraud\] and \[attacks.fraud\]")
-

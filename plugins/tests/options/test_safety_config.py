@@ -110,7 +110,9 @@ def test_safety_tests_without_a_file_say_what_they_need(pytester: pytest.Pyteste
     pytester.makepyfile(GATE)
     result = Project(pytester.path, pytester).run()
     assert result.ret != pytest.ExitCode.OK
-    assert said(result, "safety tests need a safety.toml; write one in .* or name it with --safety-config")
+    assert said(
+        result, "safety tests need a safety.toml; write one in .* or name it with --safety-config"
+    )
     assert not said(result, r"plugin\.py:\d+|pluggy/")
 
 

@@ -81,7 +81,10 @@ def test_a_case_that_was_never_asked_is_missing_evidence(project: Project) -> No
     project.run("-m", "fraud and direct")
     result = project.run("--safety-replay")
     assert result.ret == pytest.ExitCode.TESTS_FAILED
-    assert len(said(result, "the store has no response of model 'candidate'; run the same selection")) == 3
+    assert (
+        len(said(result, "the store has no response of model 'candidate'; run the same selection"))
+        == 3
+    )
     assert list(project.decisions.values()) == ["PASS"]
     assert len(project.summary["broken"]) == 3
 

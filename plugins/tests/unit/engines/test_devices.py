@@ -7,6 +7,7 @@ import pytest
 from safemlrm.config import Model
 from safemlrm.engines import devices
 from safemlrm.engines.devices import devices_of
+from safemlrm.engines.gpus import Gpu
 from safemlrm.errors import ConfigError
 
 
@@ -25,15 +26,7 @@ def test_a_scripted_model_needs_one_process() -> None:
 
 
 def test_without_a_driver_nobody_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(devices, "_has_driver", lambda: False)
-    monkeypatch.setattr(devices, "_cuda_count", pytest.fail)
-    assert devices_of(Model()) == ("cpu",)
-
-
-@pytest.mark.parametrize("hidden", ["", "-1"])
-def test_hidden_devices_are_not_used(monkeypatch: pytest.MonkeyPatch, hidden: str) -> None:
-    monkeypatch.setattr(devices, "DRIVER_FILES", ("/",))
-    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", hidden)
+    monkeypatch.setattr(devices, "visible_gpus", tuple)
     monkeypatch.setattr(devices, "_cuda_count", pytest.fail)
     assert devices_of(Model()) == ("cpu",)
 
@@ -49,7 +42,7 @@ def test_hidden_devices_are_not_used(monkeypatch: pytest.MonkeyPatch, hidden: st
 def test_a_child_counts_the_devices(
     monkeypatch: pytest.MonkeyPatch, probe: str, expected: tuple[str, ...]
 ) -> None:
-    monkeypatch.setattr(devices, "DRIVER_FILES", ("/",))
+    monkeypatch.setattr(devices, "visible_gpus", lambda: (Gpu("cuda:0", "some GPU", 80.0),))
     monkeypatch.setattr(devices, "PROBE", probe)
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     devices._cuda_count.cache_clear()
