@@ -21,6 +21,10 @@ lint: $(STAMP)
 
 bench: $(STAMP)
 	$(BIN)/python -m plugins.benchmarks.agreement
+	$(BIN)/python -m plugins.benchmarks.coverage
+	$(BIN)/python -m plugins.benchmarks.batches
+	$(BIN)/python -m plugins.benchmarks.sharding
+	$(BIN)/python -m plugins.benchmarks.kill
 
 organisms: $(STAMP)
 	$(BIN)/python -m fixtures.organisms
