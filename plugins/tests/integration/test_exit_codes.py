@@ -140,8 +140,6 @@ def test_noise_fails_under_fail(project: Project) -> None:
         "drop = 0.6",
         "empty = 0.6",
         "drop = 1.0",
-        "unscorable = 1.0",
-        "empty = 1.0",
     ],
 )
 def test_missing_evidence_is_broken_and_not_a_failure(project: Project, script: str) -> None:

@@ -29,7 +29,6 @@ WAYS = {
     "last failed": ["--lf"],
     "reruns": ["--reruns", "1"],
     "allure": ["--alluredir", "allure"],
-    "junit": ["--junitxml", "junit.xml"],
     "one file after another": ["test_over_refusal.py", "."],
 }
 
@@ -99,7 +98,7 @@ def test_the_last_failed_alone_decide_the_same(bare: Folder, fresh: Project) -> 
 # -- nothing is asked twice
 
 
-@pytest.mark.parametrize("first", [["-m", "fraud and direct"], ["-k", "figstep"], ["-m", "benign"]])
+@pytest.mark.parametrize("first", [["-m", "fraud and direct"], ["-k", "figstep"]])
 def test_a_part_first_and_everything_after_asks_nothing_twice(
     bare: Folder, fresh: Project, first: list[str]
 ) -> None:

@@ -51,7 +51,7 @@ def committed(folder: Folder) -> int:
 def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Folder:
     """A project that was run to its end."""
     folder = Folder(tmp_path_factory.mktemp("undisturbed"))
-    folder.write(SLOW.replace("delay_ms = 150", "delay_ms = 0"))
+    folder.write(SLOW.replace(DELAY, "delay_ms = 0"))
     assert folder.start().wait() == pytest.ExitCode.TESTS_FAILED
     return folder
 
@@ -64,47 +64,34 @@ def folder(tmp_path: Path) -> Folder:
     return made
 
 
-def kill_at(folder: Folder, moment: int) -> None:
-    """Start a run, kill it without warning once so many responses are stored, see its children go."""
-    run = folder.start()
+def stop(folder: Folder, moment: int, sign: signal.Signals, *arguments: str) -> int:
+    """Start a run, stop it once so many responses are stored, see every process go; return its code."""
+    run = folder.start(*arguments)
     wait_for(lambda: committed(folder) >= moment)
-    os.kill(run.pid, signal.SIGKILL)
-    assert run.wait() == -signal.SIGKILL
+    if sign == signal.SIGINT:
+        os.killpg(run.pid, sign)  # a terminal interrupts the whole group
+    else:
+        os.kill(run.pid, sign)
+    code = run.wait()
     wait_for(lambda: not alive(run.pid))
+    assert moment <= folder.completions < RESPONSES
+    assert "INTERNALERROR" not in folder.output.read_text("utf-8")
+    return code
 
 
-def finish(folder: Folder) -> int:
-    """Run to the end without delay and return how many responses that asked for."""
-    folder.edit("delay_ms = 150", "delay_ms = 0")
-    assert folder.start().wait() == pytest.ExitCode.TESTS_FAILED
-    return folder.asked
-
-
-@pytest.mark.parametrize("workers", [[], ["-n1"]], ids=["bare", "workers"])
-def test_ctrl_c_keeps_what_was_answered_and_leaves_no_process(
-    folder: Folder, undisturbed: Folder, workers: list[str]
-) -> None:
-    run = folder.start(*workers)
-    wait_for(lambda: committed(folder) >= BATCH)
-    os.killpg(run.pid, signal.SIGINT)  # a terminal interrupts the whole group
-    assert run.wait() == pytest.ExitCode.INTERRUPTED
-    wait_for(lambda: not alive(run.pid))
-    said = folder.output.read_text("utf-8")
-    assert "INTERNALERROR" not in said
-    kept = folder.completions
-    assert BATCH <= kept < RESPONSES
-    assert finish(folder) == RESPONSES - kept
-    assert folder.completions == RESPONSES
-    assert folder.summary_text == undisturbed.summary_text
-
-
-def test_killed_again_and_again_it_resumes_and_asks_nothing_twice(
+def test_stopped_again_and_again_it_resumes_and_asks_nothing_twice(
     folder: Folder, undisturbed: Folder
 ) -> None:
-    for moment in (1, 4 * BATCH + 1):
-        kill_at(folder, moment)
-        assert moment <= folder.completions < RESPONSES
+    assert stop(folder, 1, signal.SIGINT) == pytest.ExitCode.INTERRUPTED
+    assert stop(folder, 3 * BATCH + 1, signal.SIGKILL) == -signal.SIGKILL
+    assert stop(folder, 6 * BATCH + 1, signal.SIGTERM) == -signal.SIGTERM
     kept = folder.completions
-    assert finish(folder) == RESPONSES - kept
+    folder.edit(DELAY, "delay_ms = 0")
+    assert folder.start().wait() == pytest.ExitCode.TESTS_FAILED
+    assert folder.asked == RESPONSES - kept
     assert folder.completions == RESPONSES
     assert folder.summary_text == undisturbed.summary_text
+
+
+def test_ctrl_c_while_a_controller_measures_leaves_no_process(folder: Folder) -> None:
+    assert stop(folder, 1, signal.SIGINT, "-n1") == pytest.ExitCode.INTERRUPTED
