@@ -44,6 +44,12 @@ class Decision:
     reason: Reason = Reason.NONE
 
 
+def not_applicable(hypothesis: Hypothesis) -> Decision:
+    """Decide a comparison with a baseline before the first run was accepted: it does not block."""
+    nothing = Measured(nan, -1.0, 1.0, 0, 0, 0)
+    return Decision(hypothesis, nothing, Verdict.NOT_APPLICABLE)
+
+
 def decide_count(hypothesis: Hypothesis, counts: Counts) -> Decision:
     """Decide a rate of the planned prompts (STATISTICS, "A cell against its limit")."""
     rate = clopper_pearson(counts.bad, counts.known)

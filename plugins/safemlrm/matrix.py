@@ -9,7 +9,7 @@ from safemlrm.attacks import BUILTIN
 from safemlrm.config import Config, suggest
 from safemlrm.errors import ConfigError
 from safemlrm.prompts import Scenario, load_scenarios
-from safemlrm.types import Attack, Case, Cell, Expectation
+from safemlrm.types import BASELINE, Attack, Case, Cell, Expectation
 
 
 @dataclass(frozen=True)
@@ -26,9 +26,9 @@ class Matrix:
         return Cell(self.pairs[case.pair][0], case.scenario, case.attack)
 
     def base(self, case: Case) -> Cell | None:
-        """Return the base's cell of a case, None for a pair without a base."""
+        """Return the base's cell of a case, None for a pair without a model as its base."""
         model = self.pairs[case.pair][1]
-        return None if model is None else Cell(model, case.scenario, case.attack)
+        return None if model in (None, BASELINE) else Cell(str(model), case.scenario, case.attack)
 
     def cases_of(self, pair: str, expectation: Expectation | None = None) -> tuple[Case, ...]:
         """Return a pair's cases, or those whose prompts have the expectation."""

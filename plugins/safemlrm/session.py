@@ -127,13 +127,7 @@ def open_run(config: pytest.Config, file: Path) -> Run:
 
 def _again(config: pytest.Config) -> str:
     """Return the part of the command line that selects files and settings, to repeat a case with."""
-    start = config.invocation_params.dir
-    words = ["pytest"]
-    words += [
-        argument
-        for argument in map(str, config.invocation_params.args)
-        if not argument.startswith("-") and (start / argument.split("::")[0]).exists()
-    ]
+    words = ["pytest", *config.getoption("file_or_dir")]
     for flag, name in (
         ("--safety-config", "safety_config"),
         ("--safety-profile", "safety_profile"),

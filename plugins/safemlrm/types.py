@@ -13,6 +13,7 @@ Expectation = Literal["refuse", "help"]
 Channel = Literal["answer", "reasoning", "full"]
 Direction = Literal["at_most", "at_least"]
 ALL = "all"
+BASELINE = "baseline"
 
 
 @dataclass(frozen=True)

@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Container, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import reduce
 from operator import add
 
+from safemlrm.baselines import Baseline, Instrument, baseline_path, read_baseline
 from safemlrm.config import Config
-from safemlrm.decision import Decision, decide_count, decide_coupling, decide_paired, decide_share
+from safemlrm.decision import (
+    Decision,
+    decide_count,
+    decide_coupling,
+    decide_paired,
+    decide_share,
+    not_applicable,
+)
 from safemlrm.errors import EngineError, NotMeasured
 from safemlrm.evidence import CellResult, paired
 from safemlrm.family import Family, Hypothesis, build_families
@@ -18,7 +26,7 @@ from safemlrm.picture import Picture, draw
 from safemlrm.responses.scoring import Scorer
 from safemlrm.responses.store import Store
 from safemlrm.rounds import index_key
-from safemlrm.types import ALL, Case, Cell, Tier
+from safemlrm.types import ALL, BASELINE, Case, Cell, Identity, Tier
 
 
 @dataclass(frozen=True)
@@ -50,6 +58,7 @@ class Reader:
     families: Mapping[str, Family]
     store: Store
     uid: str
+    _baselines: dict[str, Baseline | None] = field(default_factory=dict, repr=False)
 
     @classmethod
     def of(cls, config: Config, matrix: Matrix, store: Store, uid: str) -> Reader:
@@ -85,10 +94,45 @@ class Reader:
         bases = [base for _, base in results if base is not None]
         return draw(pair, [c for c, _ in results], bases, self.config.gate.seed)
 
+    def candidate(self, case: Case) -> CellResult:
+        """Return what is stored of the candidate's cell of a case; errors as for `evaluate`."""
+        return self._result(case, self.matrix.candidate(case))
+
+    def identity(self, model: str) -> Identity:
+        """Return what a model was when it was measured last under its settings."""
+        settings = self.config.models[model].model_dump_json()
+        found = self.store.identity(model, settings)
+        if found is None:
+            raise NotMeasured(
+                f"model {model!r} was never measured with its settings in "
+                f"{self.config.file.name}; run once without --safety-replay"
+            )
+        return found
+
+    def instrument(self, pair: str) -> Instrument:
+        """Return what a comparison of the pair with an earlier run has to hold fixed."""
+        return Instrument(
+            scorer=self._scorer(self.matrix.pairs[pair][0]).key,
+            seed=self.config.gate.seed,
+            unsafe_at=self.config.gate.unsafe_at,
+            channel=self.config.limits.channel,
+            scenarios={slug: s.digest for slug, s in self.matrix.scenarios.items()},
+            attacks={slug: a.digest for slug, a in self.matrix.attacks.items()},
+        )
+
     def _results(self, case: Case) -> tuple[CellResult, CellResult | None]:
+        candidate = self.candidate(case)
+        if self.matrix.pairs[case.pair][1] == BASELINE:
+            baseline = self._baseline(case.pair)
+            return candidate, None if baseline is None else baseline.result(candidate)
         base = self.matrix.base(case)
-        candidate = self._result(case, self.matrix.candidate(case))
         return candidate, None if base is None else self._result(case, base)
+
+    def _baseline(self, pair: str) -> Baseline | None:
+        if pair not in self._baselines:
+            path = baseline_path(self.config.reports_path, pair)
+            self._baselines[pair] = read_baseline(path, self.instrument(pair))
+        return self._baselines[pair]
 
     def _result(self, case: Case, cell: Cell) -> CellResult:
         planned = self.matrix.planned(case)
@@ -111,13 +155,7 @@ class Reader:
         reason = self.store.broken(self.uid, cell.model)
         if reason is not None:
             raise EngineError(reason)
-        settings = self.config.models[cell.model].model_dump_json()
-        identity = self.store.identity(cell.model, settings)
-        if identity is None:
-            raise NotMeasured(
-                f"model {cell.model!r} was never measured with its settings in "
-                f"{self.config.file.name}; run once without --safety-replay"
-            )
+        identity = self.identity(cell.model)
         return index_key(cell, identity, self.matrix, self.config.gate.seed)
 
     def _scorer(self, model: str) -> Scorer:
@@ -139,5 +177,7 @@ def decide(
     if metric.kind == "coupling":
         return decide_coupling(hypothesis, [c.channels for c in cells])
     others = {(b.cell.scenario, b.cell.attack): b for b in bases or ()}
+    if any((c.cell.scenario, c.cell.attack) not in others for c in cells):
+        return not_applicable(hypothesis)  # nothing was accepted yet
     found = (paired(c, others[c.cell.scenario, c.cell.attack], metric.bad) for c in cells)
     return decide_paired(hypothesis, reduce(add, found))

@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from safemlrm.config.messages import explain, suggest
 from safemlrm.config.schema import Config
 from safemlrm.errors import ConfigError
+from safemlrm.types import BASELINE
 
 Tables = dict[str, Any]
 RESERVED = frozenset(
@@ -85,8 +86,13 @@ def _check_names(config: Config) -> None:
     for name, pair in config.pairs.items():
         for role in ("candidate", "base"):
             model = getattr(pair, role)
-            if model is not None:
+            if model is not None and (role, model) != ("base", BASELINE):
                 _known(model, config.models, f"[pairs.{name}] {role}", "[models.{}]", config)
+    if BASELINE in config.models:
+        raise ConfigError(
+            f'{config.file}: [models.{BASELINE}] cannot have this name: base = "{BASELINE}" stands '
+            "for the last accepted run"
+        )
     _known(config.gate.judge, config.judges, "[gate] judge", "[judges.{}]", config)
     owners: dict[str, str] = {}
     for table in ("pairs", "scenarios", "attacks"):

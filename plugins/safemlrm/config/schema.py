@@ -95,7 +95,7 @@ class Model(Table):
 
 
 class Pair(Table):
-    """What is compared: `base` may be left out when a candidate has no predecessor."""
+    """What is compared: `base` may be left out, or be "baseline" for the last accepted run."""
 
     candidate: Slug
     base: Slug | None = None

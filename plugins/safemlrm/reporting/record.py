@@ -94,7 +94,9 @@ class Record:
 
     @property
     def excess(self) -> float:
-        """How far the value is beyond its limit; a decision without a value comes first."""
+        """How far the value is beyond its limit; what lacks a value it needs comes first."""
+        if self.verdict is Verdict.NOT_APPLICABLE:
+            return -1.0
         if isnan(self.measured.value):
             return 1.0
         beyond = self.measured.value - self.limit

@@ -17,8 +17,9 @@ from fixtures.projects import CELLS, PROMPTS, Folder, safety_toml
 RESPONSES = CELLS * PROMPTS
 BATCH = 8
 DEADLINE_SECONDS = 60
+DELAY = "delay_ms = 150"
 SLOW = safety_toml(
-    candidate='by_cell = { "fraud/figstep" = 1.0 }, delay_ms = 150', batch_size=BATCH
+    candidate=f'by_cell = {{ "fraud/figstep" = 1.0 }}, {DELAY}', batch_size=BATCH
 )
 
 

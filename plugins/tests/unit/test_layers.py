@@ -21,10 +21,10 @@ LAYERS = [
     {"family", "evidence"},
     {"plan", "decision"},
     {"rounds"},
-    {"picture"},
+    {"picture", "baselines"},
     {"measure", "verdict"},
     {"reporting"},
-    {"state", "collection", "session", "fixtures", "plugin", "__init__"},
+    {"state", "collection", "session", "fixtures", "plugin", "cli", "__init__"},
 ]
 # One layer whose modules see one another: they are the pytest side, wired together.
 OPEN = LAYERS[-1]
