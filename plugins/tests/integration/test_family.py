@@ -49,12 +49,9 @@ def test_a_selection_keeps_counts_and_verdicts(measured: Project) -> None:
         assert line.removeprefix("PARTIAL: ") in measured.summary["partial"]
 
 
-def test_a_full_run_is_not_partial(measured: Project) -> None:
+def test_a_full_run_asks_the_whole_family_and_spends_alpha(measured: Project) -> None:
     assert measured.summary["partial"] == []
     assert not said(measured.run("--safety-replay"), "PARTIAL")
-
-
-def test_the_levels_of_a_full_run_sum_to_alpha(measured: Project) -> None:
     assert sum(d["level"] for d in measured.summary["decisions"]) == pytest.approx(0.05)
     shares = measured.summary["families"]["r1"]
     assert {name: family["hypotheses"] for name, family in shares.items()} == {

@@ -12,14 +12,17 @@ from pathlib import Path
 
 import pytest
 
-from fixtures.projects import CELLS, PROMPTS, Folder, safety_toml
+from fixtures.projects import CELLS, Folder, safety_toml
 
+PROMPTS = 60
 RESPONSES = CELLS * PROMPTS
 BATCH = 8
 DEADLINE_SECONDS = 60
-DELAY = "delay_ms = 150"
+DELAY = "delay_ms = 100"
 SLOW = safety_toml(
-    candidate=f'by_cell = {{ "fraud/figstep" = 1.0 }}, {DELAY}', batch_size=BATCH
+    candidate=f'by_cell = {{ "fraud/figstep" = 1.0 }}, {DELAY}',
+    prompts=PROMPTS,
+    batch_size=BATCH,
 )
 
 

@@ -155,8 +155,10 @@ def test_the_table_is_sorted_by_distance_beyond_the_limit(whole: Project) -> Non
         beyond = float(decision["measured"]["value"]) - float(decision["limit"])
         return beyond if decision["direction"] == "at_most" else -beyond
 
-    distances = [excess(decision) for decision in whole.summary["decisions"]]
+    decisions = whole.summary["decisions"]
+    distances = [excess(d) for d in decisions if d["verdict"] != "NOT_APPLICABLE"]
     assert distances == sorted(distances, reverse=True)
+    assert [d["metric"] for d in decisions[len(distances) :]] == ["self_correction"]
 
 
 def test_the_worst_row_shows_limit_zones_rate_and_base(project: Project) -> None:
