@@ -64,7 +64,8 @@ class GumbelNoise(LogitsProcessor):
             self._block = torch.empty(rows, steps, vocabulary, device=scores.device)
             for row, generator in enumerate(self._generators):
                 self._block[row].exponential_(generator=generator)
-            self._block.log_().neg_()
+            # An exponential of 0 would be infinite noise, which no probability can outweigh.
+            self._block.clamp_min_(torch.finfo(torch.float32).tiny).log_().neg_()
         noise = self._block[:, self._step % steps]
         self._step += 1
         return torch.add(scores.float(), noise)  # type: ignore[return-value]  # a float32 tensor
