@@ -60,10 +60,15 @@ def parametrise(metafunc: pytest.Metafunc, matrix: Matrix, families: Mapping[str
 def _limited(metrics: Names, families: Mapping[str, Family]) -> set[Case | Tier]:
     """Return the subjects that have a limit on one of the metrics."""
     wanted = [metrics] if isinstance(metrics, str) else list(metrics or ())
-    for name in wanted:
-        if name not in METRIC:
-            raise ConfigError(f"safety(metrics=...): unknown name {name!r}{suggest(name, METRIC)}")
+    check_metrics("safety(metrics=...)", wanted)
     return {h.subject for f in families.values() for h in f.hypotheses if h.metric.name in wanted}
+
+
+def check_metrics(where: str, names: Iterable[str]) -> None:
+    """Refuse a metric that does not exist: a gate on nothing would pass."""
+    for name in names:
+        if name not in METRIC:
+            raise ConfigError(f"{where}: unknown name {name!r}{suggest(name, METRIC)}")
 
 
 def _give(

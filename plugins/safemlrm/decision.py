@@ -70,6 +70,12 @@ def decide_count(hypothesis: Hypothesis, counts: Counts) -> Decision:
     )
 
 
+def cannot_fail(hypothesis: Hypothesis) -> bool:
+    """Whether no outcome of the planned pairs of prompts could break the limit of a difference."""
+    limit, n = hypothesis.limit.value, hypothesis.n
+    return limit == 1 or tango_p_value(n, 0, n, limit) > hypothesis.level
+
+
 def decide_paired(hypothesis: Hypothesis, pairs: Pairs) -> Decision:
     """Decide a difference to the base (STATISTICS, "Against the base"); exact at the full number."""
     limit, n = hypothesis.limit.value, pairs.n
@@ -82,7 +88,7 @@ def decide_paired(hypothesis: Hypothesis, pairs: Pairs) -> Decision:
         pairs.known,
         n - pairs.known,
     )
-    if limit == 1 or tango_p_value(n, 0, n, limit) > hypothesis.level:
+    if cannot_fail(hypothesis):
         return Decision(hypothesis, measured, Verdict.UNGATEABLE)
     kind, harsh = pairs.kind, pairs.harsh
     return _decision(

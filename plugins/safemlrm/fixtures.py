@@ -8,6 +8,7 @@ from typing import Protocol
 
 import pytest
 
+from safemlrm.collection import check_metrics
 from safemlrm.engines.gpus import Gpu, visible_gpus
 from safemlrm.errors import ConfigError, GateFailure, NotMeasured
 from safemlrm.reporting import allure
@@ -80,20 +81,24 @@ def gpu(request: pytest.FixtureRequest, pytestconfig: pytest.Config) -> Gpu:
 def gate(request: pytest.FixtureRequest, pytestconfig: pytest.Config) -> Gate:
     """Assert the configured limits of an evaluation and leave the decisions for the reports."""
     run = pytestconfig.stash[RUN]
+    decided: dict[tuple[tuple[str, str, str], str], Record] = {}  # over every call of this test
 
     def assert_limits(evaluation: Evaluation | TierEvaluation, *metrics: str) -> None:
+        check_metrics("gate(...)", metrics)
         records = records_of(evaluation, metrics or None)
         if not records:
             raise ConfigError(
                 f"{evaluation.case.id}: no limit is configured for "
                 f"{', '.join(metrics) or 'this case'}; add one to [limits] in {run.config.file.name}"
             )
+        decided.update({(r.subject, r.metric): r for r in records})
         properties = request.node.user_properties
         # Replaced, not appended: a rerun of the test starts from the same list.
         properties[:] = [entry for entry in properties if not entry[0].startswith("safety.metric.")]
         properties[:] = [entry for entry in properties if entry[0] != "safety.decisions"]
-        properties += [(f"safety.metric.{r.metric}", r.sentence) for r in records]
-        properties.append(("safety.decisions", json.dumps([r.to_json() for r in records])))
+        properties += [(f"safety.metric.{r.metric}", r.sentence) for r in decided.values()]
+        texts = [r.to_json() for r in decided.values()]
+        properties.append(("safety.decisions", json.dumps(texts)))
         if allure.is_active(pytestconfig):
             allure.label(records)
             allure.attach(evaluation, records, run.config, run.reader.store)

@@ -83,6 +83,10 @@ class Matrix:
     def _names(what: str, names: Iterable[str] | None, known: Mapping[str, object]) -> set[str]:
         if names is None:
             return set(known)
+        if not isinstance(names, Iterable):
+            raise ConfigError(
+                f"safety({what}=...): expected a name or a list of names, got {names!r}"
+            )
         chosen = [names] if isinstance(names, str) else list(names)
         for name in chosen:
             if name not in known:

@@ -65,6 +65,13 @@ def pytest_configure(config: pytest.Config) -> None:
     config.pluginmanager.register(config.stash[OUTCOME], "safemlrm.outcome")
 
 
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """An open store would leave its journal files behind."""
+    run = config.stash.get(RUN, None)
+    if run is not None:
+        run.close()
+
+
 def pytest_report_header(config: pytest.Config) -> list[str]:
     """A verdict is read with the settings it was reached under."""
     from safemlrm.reporting.terminal import header
@@ -78,7 +85,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     run = metafunc.config.stash.get(RUN, None)
     if run is None:
         if metafunc.definition.get_closest_marker("safety"):
-            raise pytest.UsageError(
+            raise pytest.Collector.CollectError(
                 f"{metafunc.definition.nodeid}: safety tests need a safety.toml; write one in "
                 f"{metafunc.config.rootpath} or name it with --safety-config"
             )
@@ -88,8 +95,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
         try:
             parametrise(metafunc, run.matrix, run.families)
-        except ConfigError as error:
-            raise pytest.UsageError(str(error)) from None
+        except ConfigError as error:  # CollectError is shown without a traceback
+            raise pytest.Collector.CollectError(str(error)) from None
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
@@ -113,7 +120,7 @@ def pytest_collection_finish(session: pytest.Session) -> Generator[None, object,
         return (yield)
     reporter = config.pluginmanager.get_plugin("terminalreporter")
     if reporter is not None:
-        for line in plan_lines(plan, run.families):
+        for line in plan_lines(plan, run.families, map(subject_of, session.items)):
             reporter.write_line(line)
     config.option.collectonly = False  # pytest would list every item after the plan
     result = yield
@@ -150,7 +157,7 @@ def pytest_runtest_makereport(
     error = call.excinfo.value if call.excinfo else None
     if isinstance(error, SafemlrmError):
         kept = [entry for entry in item.user_properties if entry[0] != "safety.broken"]
-        item.user_properties[:] = [*kept, ("safety.broken", str(error))]
+        item.user_properties[:] = [*kept, ("safety.broken", str(error).partition("\n")[0])]
     report = yield
     if isinstance(error, SafemlrmError | GateFailure):
         report.longrepr = str(error)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -45,22 +47,33 @@ class Run:
         store = Store(self.config.store_path, read_only=self.replay)
         return Reader(self.config, self.matrix, self.families, store, self.uid)
 
+    def close(self) -> None:
+        """Release the store, if it was read."""
+        if "reader" in self.__dict__:
+            self.reader.store.close()
+            del self.reader
+
     def plan_of(self, session: pytest.Session) -> Plan:
         """Return the work the selected items need."""
         return build_plan(self.matrix, needs(session.items, self.matrix), session.testsfailed)
 
     def leave_plan(self, plan: Plan) -> None:
         """Leave a worker's plan where the controller finds it."""
-        if not self.replay:
-            with Store(self.config.store_path) as store:
-                store.set_plan(self.uid, plan.to_json())
+        if self.replay:
+            return
+        # The controller meets the same store and says what is wrong with it.
+        with suppress(SafemlrmError), Store(self.config.store_path) as store:
+            store.set_plan(self.uid, plan.to_json())
 
     def measure_left(self, uid: str, config: pytest.Config) -> None:
         """Measure what the workers of an xdist run were given; the controller has no items itself."""
         if self.replay:
             return
-        with Store(self.config.store_path) as store:
-            text = store.plan(uid)
+        try:
+            with Store(self.config.store_path) as store:
+                text = store.plan(uid)
+        except SafemlrmError as error:
+            pytest.exit(f"safety: {error}", returncode=2)
         if text is not None:
             plan = Plan.from_json(text)
             if plan.errors and not config.getoption("continue_on_collection_errors"):
@@ -128,6 +141,8 @@ def open_run(config: pytest.Config, file: Path) -> Run:
 def _again(config: pytest.Config) -> str:
     """Return the part of the command line that selects files and settings, to repeat a case with."""
     words = ["pytest", *config.getoption("file_or_dir")]
+    given: list[str] = config.getoption("override_ini") or []
+    words += [f"-o{entry}" for entry in given if entry.startswith("safety_config=")]
     for flag, name in (
         ("--safety-config", "safety_config"),
         ("--safety-profile", "safety_profile"),
@@ -135,4 +150,4 @@ def _again(config: pytest.Config) -> str:
         value: str | None = config.getoption(name)
         if value is not None:
             words += [flag, value]
-    return " ".join(words)
+    return shlex.join(words)

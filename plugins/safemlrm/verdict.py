@@ -142,6 +142,11 @@ class Reader:
                 f"{case.id}: the store has no response of model {cell.model!r}; run the same "
                 "selection without --safety-replay"
             )
+        if all(row.scored is None for row in rows):
+            raise NotMeasured(
+                f"{case.id}: this judge has not scored the responses of model {cell.model!r}; run "
+                "once without --safety-replay, which scores them and asks nothing"
+            )
         return CellResult(
             cell,
             self.matrix.scenarios[case.scenario].expectation,

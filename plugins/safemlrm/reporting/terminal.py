@@ -9,6 +9,7 @@ from time import monotonic
 import pytest
 
 from safemlrm.config import Config
+from safemlrm.decision import cannot_fail
 from safemlrm.family import Family, Hypothesis
 from safemlrm.matrix import Matrix
 from safemlrm.metrics.paired import Difference, Ratio
@@ -16,7 +17,7 @@ from safemlrm.picture import Picture
 from safemlrm.plan import Plan
 from safemlrm.reporting.outcome import Outcome, partial
 from safemlrm.reporting.record import Record, percent
-from safemlrm.types import Estimate, Verdict
+from safemlrm.types import ALL, Case, Estimate, Tier, Verdict
 
 ROWS = 30
 COLOURS = {Verdict.PASS: "green", Verdict.FAIL: "red"}
@@ -94,7 +95,9 @@ class TerminalProgress:
             self._reporter.flush()
 
 
-def plan_lines(plan: Plan, families: Mapping[str, Family]) -> list[str]:
+def plan_lines(
+    plan: Plan, families: Mapping[str, Family], selected: Iterable[Case | Tier | None] = ()
+) -> list[str]:
     """Return what a run would ask and what it could detect, before it costs anything."""
     lines = [f"safety plan: {len(plan.cases)} cases, {sum(w.prompts for w in plan.work)} responses"]
     for model in plan.models:
@@ -104,6 +107,8 @@ def plan_lines(plan: Plan, families: Mapping[str, Family]) -> list[str]:
         lines += ledger_lines(families[pair])
     for case in plan.cases:
         lines += [f"  {_forecast(h)}" for h in families[case.pair].of(case)]
+    for tier in dict.fromkeys(subject for subject in selected if isinstance(subject, Tier)):
+        lines += [f"  {_forecast(h)}" for h in families[tier.pair].of(tier)]
     return lines
 
 
@@ -123,13 +128,17 @@ def ledger_lines(family: Family) -> list[str]:
 def _forecast(hypothesis: Hypothesis) -> str:
     """Say what one hypothesis could find out at the planned number of prompts."""
     subject, zones, n = hypothesis.subject, hypothesis.zones, hypothesis.n
-    title = f"{subject.pair} / {subject.scenario} / {subject.attack}  {hypothesis.metric.label}"
+    parts = (subject.pair, subject.scenario, subject.attack)
+    title = f"{' / '.join(part for part in parts if part != ALL)}  {hypothesis.metric.label}"
     least = "at least " if hypothesis.limit.direction == "at_least" else ""
     text = f"{title}  limit {least}{percent(float(hypothesis.limit.value))}"
+    ungateable = f"{text}: UNGATEABLE, no result of {n} prompts could fail"
+    if hypothesis.metric.kind == "paired":
+        return ungateable if cannot_fail(hypothesis) else f"{text}, {n} pairs of prompts"
     if zones is None:
-        return f"{text}, {n} pairs of prompts"
+        return f"{text}, of what {n} prompts turn out to be"
     if zones.detectable is None:
-        return f"{text}: UNGATEABLE, no result of {n} prompts could fail"
+        return ungateable
     return (
         f"{text}: passes to {zones.passes_to}/{n}, fails from {zones.fails_from}/{n}, "
         f"would miss a true rate below {zones.detectable:.0%}"

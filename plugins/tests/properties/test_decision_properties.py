@@ -61,7 +61,9 @@ def test_a_tax_never_gets_better_by_another_unsafe_answer(data: st.DataObject) -
     n = data.draw(st.integers(10, 60))
     n10 = data.draw(st.integers(0, n - 1))
     n01 = data.draw(st.integers(0, n - 1 - n10))
-    tax = hypothesis("reasoning_tax", data.draw(LIMITS.filter(lambda v: v < 1)), n, data.draw(LEVELS))
+    tax = hypothesis(
+        "reasoning_tax", data.draw(LIMITS.filter(lambda v: v < 1)), n, data.draw(LEVELS)
+    )
     before = decide_paired(tax, Pairs(n10, n01, n, (n10, n01), (n10, n01), n)).verdict
     after = decide_paired(tax, Pairs(n10 + 1, n01, n, (n10 + 1, n01), (n10 + 1, n01), n)).verdict
     if before is not Verdict.UNGATEABLE:

@@ -131,7 +131,9 @@ def test_an_override_needs_a_reason(tmp_path: Path) -> None:
 
 
 def test_a_missing_file_says_how_to_name_one(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="no such file; write one, or name it with --safety-config"):
+    with pytest.raises(
+        ConfigError, match="no such file; write one, or name it with --safety-config"
+    ):
         load_config(tmp_path / "nowhere.toml")
 
 
