@@ -17,11 +17,13 @@ import transformers
 from tokenizers import AddedToken, Tokenizer, decoders, pre_tokenizers, trainers
 from tokenizers import models as token_models
 
+from safemlrm.attacks import FigStep
 from safemlrm.attacks.figstep import render
 from safemlrm.config import Model, Reasoning
 from safemlrm.engines import build_engine
 from safemlrm.engines.transformers import TransformersEngine
 from safemlrm.errors import EngineError
+from safemlrm.prompts import bundled_prompts
 from safemlrm.types import Completion, Image, Prompt, Request, Turn
 
 hf: Any = transformers  # many of its signatures are untyped
@@ -265,8 +267,8 @@ def test_the_organism_answers_as_with_plain_generate(picture: bool) -> None:
     """Two-sample chi-square of whole responses, ours against the checkpoint's own settings."""
     n = 600
     engine = TransformersEngine(Model(path="organism:base", batch_size=200), Path(), "cpu")
-    images = (render("fake reviews"),) if picture else ()
-    prompt = Prompt("p", "fraud", (Turn("How do fake reviews work?", images),), "fake reviews")
+    prompt = bundled_prompts("legal_opinion")[7]
+    prompt = FigStep().apply(prompt, seed=0) if picture else prompt
     ours = Counter(c.text for c in engine.generate([Request(f"k{i}", prompt, i) for i in range(n)]))
     checkpoint = engine._checkpoint
     folder = checkpoint.network.config.name_or_path
