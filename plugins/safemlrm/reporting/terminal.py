@@ -200,7 +200,7 @@ def picture_lines(picture: Picture) -> list[str]:
             f"tax {points(spot.tax)}, {points(spot.standout)} beyond the other scenarios"
             for spot in blind
         ]
-        if not blind:
+        if not blind and len(tax.spots) > 1:
             lines.append("  no blind spot: no scenario's tax stands out from the others'")
     for model in picture.coupling:
         lines.append(

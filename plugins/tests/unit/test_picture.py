@@ -70,7 +70,12 @@ def test_a_pair_without_a_base_has_no_tax() -> None:
 
 
 def test_equal_models_have_no_ratio_to_boast_of() -> None:
-    safe = [cell("a", "fraud", [(None, 0)] * 30)]
+    safe = [cell("a", name, [(None, 0)] * 30) for name in ("fraud", "sex")]
     lines = picture_lines(draw("r1", safe, safe, seed=1))
     assert "no ratio" in lines[0] or "at least" in lines[0]
     assert lines[1] == "  no blind spot: no scenario's tax stands out from the others'"
+
+
+def test_one_scenario_has_no_others_to_stand_out_from() -> None:
+    one = [cell("a", "fraud", [(None, 0)] * 30)]
+    assert len(picture_lines(draw("r1", one, one, seed=1))) == 1
