@@ -12,7 +12,7 @@ gate: $(STAMP)
 	$(BIN)/pytest safety_tests -m "$(PAIR)" $(if $(PROFILE),--safety-profile $(PROFILE)) $(ARGS)
 
 test: $(STAMP)
-	$(BIN)/pytest plugins/tests $(ARGS)
+	$(BIN)/pytest plugins/tests -n auto $(ARGS)
 
 lint: $(STAMP)
 	$(BIN)/ruff check .
