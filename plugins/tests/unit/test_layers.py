@@ -19,7 +19,7 @@ LAYERS = [
     {"prompts", "attacks", "engines", "responses", "judges", "metrics", "organisms"},
     {"matrix", "limits"},
     {"family", "evidence"},
-    {"plan", "decision"},
+    {"plan", "decision", "stopping"},
     {"rounds"},
     {"picture", "baselines"},
     {"measure", "verdict"},
