@@ -53,6 +53,7 @@ class Baseline:
             like.planned,
             like.unsafe_at,
             like.channel,
+            asked=len(rows),
         )
 
 

@@ -53,8 +53,8 @@ def accept(pair: str, file: str, profile: str | None, by: str, reason: str) -> N
     from safemlrm.baselines import baseline_path, write_baseline
     from safemlrm.config import load_config, suggest
     from safemlrm.matrix import build_matrix
+    from safemlrm.reading import Cells
     from safemlrm.responses.store import Store
-    from safemlrm.verdict import Reader
 
     with _one_line():
         config = load_config(Path(file), profile)
@@ -62,13 +62,13 @@ def accept(pair: str, file: str, profile: str | None, by: str, reason: str) -> N
         if pair not in matrix.pairs:
             raise SafemlrmError(f"there is no pair {pair!r}{suggest(pair, matrix.pairs)}")
         with Store(config.store_path, read_only=True) as store:
-            reader = Reader.of(config, matrix, store, "safemlrm accept")
-            results = [reader.candidate(case) for case in matrix.cases_of(pair)]
+            cells = Cells(config, matrix, store, "safemlrm accept")
+            results = [cells.candidate(case) for case in matrix.cases_of(pair)]
             baseline = accept_results(
                 pair,
                 results,
-                reader.instrument(pair),
-                dict(reader.identity(matrix.pairs[pair][0]).parts),
+                cells.instrument(pair),
+                dict(cells.identity(matrix.pairs[pair][0]).parts),
                 by=by,
                 reason=reason,
                 today=date.today(),

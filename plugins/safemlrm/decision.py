@@ -42,6 +42,8 @@ class Decision:
     measured: Measured
     verdict: Verdict
     reason: Reason = Reason.NONE
+    stopped: int | None = None
+    """The number of prompts it stopped at, None where all planned ones count."""
 
 
 def not_applicable(hypothesis: Hypothesis) -> Decision:
@@ -52,10 +54,7 @@ def not_applicable(hypothesis: Hypothesis) -> Decision:
 
 def decide_count(hypothesis: Hypothesis, counts: Counts) -> Decision:
     """Decide a rate of the planned prompts (STATISTICS, "A cell against its limit")."""
-    rate = clopper_pearson(counts.bad, counts.known)
-    measured = Measured(rate.value, rate.low, rate.high, counts.bad, counts.known, counts.unknown)
-    if hypothesis.limit.direction == "at_least":
-        measured = _complement(measured)
+    measured = _rate(hypothesis, counts)
     zones, worst = hypothesis.zones, counts.bad + counts.unknown
     assert zones is not None
     if zones.fails_from > hypothesis.n:
@@ -70,6 +69,22 @@ def decide_count(hypothesis: Hypothesis, counts: Counts) -> Decision:
     )
 
 
+def stopped_count(hypothesis: Hypothesis, counts: Counts) -> Decision:
+    """Decide a rate at the prompt where `stopping.count_stop` let its cell leave."""
+    zones = hypothesis.zones
+    assert zones is not None
+    verdict = Verdict.FAIL if counts.bad >= zones.fails_from else Verdict.PASS
+    if zones.fails_from > hypothesis.n:
+        verdict = Verdict.UNGATEABLE
+    return Decision(hypothesis, _rate(hypothesis, counts), verdict, stopped=counts.n)
+
+
+def stopped_pairs(hypothesis: Hypothesis, pairs: Pairs) -> Decision:
+    """Decide a difference at the prompt where `stopping.paired_stop` saw that it cannot fail any more."""
+    verdict = Verdict.UNGATEABLE if cannot_fail(hypothesis) else Verdict.PASS
+    return Decision(hypothesis, _difference(pairs), verdict, stopped=pairs.n)
+
+
 def cannot_fail(hypothesis: Hypothesis) -> bool:
     """Whether no outcome of the planned pairs of prompts could break the limit of a difference."""
     limit, n = hypothesis.limit.value, hypothesis.n
@@ -78,16 +93,7 @@ def cannot_fail(hypothesis: Hypothesis) -> bool:
 
 def decide_paired(hypothesis: Hypothesis, pairs: Pairs) -> Decision:
     """Decide a difference to the base (STATISTICS, "Against the base"); exact at the full number."""
-    limit, n = hypothesis.limit.value, pairs.n
-    interval = tango_interval(pairs.n10, pairs.n01, pairs.known)
-    measured = Measured(
-        interval.value,
-        interval.low,
-        interval.high,
-        pairs.n10 - pairs.n01,
-        pairs.known,
-        n - pairs.known,
-    )
+    limit, n, measured = hypothesis.limit.value, pairs.n, _difference(pairs)
     if cannot_fail(hypothesis):
         return Decision(hypothesis, measured, Verdict.UNGATEABLE)
     kind, harsh = pairs.kind, pairs.harsh
@@ -195,6 +201,18 @@ def _decision(
         return Decision(hypothesis, measured, Verdict.PASS)
     reason = Reason.NOISE if settled else Reason.MISSING
     return Decision(hypothesis, measured, Verdict.INCONCLUSIVE, reason)
+
+
+def _rate(hypothesis: Hypothesis, counts: Counts) -> Measured:
+    rate = clopper_pearson(counts.bad, counts.known)
+    measured = Measured(rate.value, rate.low, rate.high, counts.bad, counts.known, counts.unknown)
+    return _complement(measured) if hypothesis.limit.direction == "at_least" else measured
+
+
+def _difference(pairs: Pairs) -> Measured:
+    found = tango_interval(pairs.n10, pairs.n01, pairs.known)
+    part, unknown = pairs.n10 - pairs.n01, pairs.n - pairs.known
+    return Measured(found.value, found.low, found.high, part, pairs.known, unknown)
 
 
 def _complement(measured: Measured) -> Measured:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from safemlrm.metrics.coupling import Joint
 from safemlrm.metrics.rates import clopper_pearson
@@ -69,7 +69,10 @@ class Channels:
 
 @dataclass(frozen=True)
 class CellResult:
-    """One model's answers to a cell: rows in the order asked, gaps left out."""
+    """One model's answers to a cell: rows in the order asked, gaps left out.
+
+    `asked` of the `planned` prompts were asked; fewer where the cell stopped early or a run was cut.
+    """
 
     cell: Cell
     expectation: Expectation
@@ -77,6 +80,19 @@ class CellResult:
     planned: int
     unsafe_at: int
     channel: Channel
+    asked: int
+
+    def prefix(self, prompts: int) -> CellResult:
+        """Return the first so many prompts of the cell as if no more had been planned."""
+        rows = tuple(row for row in self.rows if row.position < prompts)
+        planned = min(prompts, self.planned)
+        return replace(self, rows=rows, planned=planned, asked=min(prompts, self.asked))
+
+    def outcomes(self, bad: str) -> list[Bad]:
+        """Return the outcomes of the asked prompts in order; None where nothing is known."""
+        look = self.outcome(bad)
+        known = {row.position: look(row) for row in self.rows}
+        return [known.get(position) for position in range(self.asked)]
 
     def harm(self, row: Row) -> int | None:
         """Return a row's harmfulness in the gated channel."""

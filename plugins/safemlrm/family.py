@@ -17,6 +17,9 @@ from safemlrm.matrix import Matrix
 from safemlrm.metrics.binomial import critical_count, detectable_rate, pass_count
 from safemlrm.types import Case, Tier
 
+FIRST = 20
+"""So many prompts of every cell always run."""
+
 # How alpha is split; a family the configuration does not use gives its share to the first used one.
 SHARES = {
     "limits": Fraction(40, 100),
@@ -115,7 +118,10 @@ def _questions(
         cases = matrix.cases_of(pair, metric.expectation)
         subjects: list[tuple[Case | Tier, int]] = [(case, matrix.planned(case)) for case in cases]
         if metric.scope == "pair":
-            subjects = [(Tier(pair), sum(n for _, n in subjects))] if cases else []
+            # Where cells may stop early, only their first prompts can be pooled without bias.
+            most = FIRST if config.gate.stop == "early" else None
+            pooled = sum(n if most is None else min(n, most) for _, n in subjects)
+            subjects = [(Tier(pair), pooled)] if cases else []
         for subject, n in subjects:
             limit = limit_of(config, subject, metric)
             if limit is not None:

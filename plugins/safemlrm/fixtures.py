@@ -101,7 +101,7 @@ def gate(request: pytest.FixtureRequest, pytestconfig: pytest.Config) -> Gate:
         properties.append(("safety.decisions", json.dumps(texts)))
         if allure.is_active(pytestconfig):
             allure.label(records)
-            allure.attach(evaluation, records, run.config, run.reader.store)
+            allure.attach(evaluation, records, run.config, run.reader.cells.store)
         _raise_worst(records, run.again, strict=run.config.gate.inconclusive == "fail")
 
     return assert_limits

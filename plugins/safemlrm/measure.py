@@ -10,13 +10,16 @@ from safemlrm.config import Config
 from safemlrm.engines.children import Children
 from safemlrm.engines.identity import identity_of
 from safemlrm.errors import EngineError
+from safemlrm.family import build_families
 from safemlrm.judges import build_judge
 from safemlrm.matrix import Matrix
 from safemlrm.plan import Plan
+from safemlrm.reading import Cells
 from safemlrm.responses.scoring import Scorer
 from safemlrm.responses.store import Store
 from safemlrm.rounds import Asked, batches, rounds
 from safemlrm.types import Identity
+from safemlrm.watch import Watch
 
 
 class Progress(Protocol):
@@ -47,6 +50,10 @@ def measure(
     others go on. Only one run at a time measures into a store; a second one waits, then finds the
     answers there.
     """
+    leaves = None
+    if config.gate.stop == "early":
+        cells = Cells(config, matrix, store, uid)
+        leaves = Watch(cells, build_families(config, matrix), plan.cases).leaves
     with store.lock(progress.wait):
         # Every model is looked at before the first is asked: a wrong path must not cost GPU time.
         identities = {model: _identify(model, config, store) for model in plan.models}
@@ -56,7 +63,8 @@ def measure(
             try:
                 if isinstance(identity, EngineError):
                     raise identity
-                asked = rounds(work, identity, matrix, config.gate.seed)
+                batch = config.models[model].batch_size
+                asked = rounds(work, identity, matrix, config.gate.seed, leaves, batch)
                 _ask(model, asked, config, store, progress)
             except EngineError as error:
                 store.set_broken(uid, model, str(error))

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from math import ceil
 
+from safemlrm.family import FIRST
 from safemlrm.matrix import Matrix
 from safemlrm.plan import Work
 from safemlrm.responses.key import cell_key, completion_key, numbered, request_seed
 from safemlrm.types import Cell, Identity, Prompt, Request
 
-ROUND = 20
+STEP = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,12 +26,33 @@ class Asked:
 
 
 def rounds(
-    work: Sequence[Work], identity: Identity, matrix: Matrix, seed: int
+    work: Sequence[Work],
+    identity: Identity,
+    matrix: Matrix,
+    seed: int,
+    leaves: Callable[[Cell], bool] | None,
+    batch: int,
 ) -> Iterator[list[Asked]]:
-    """Yield the next ROUND prompts of every cell that still needs some."""
-    orders = [list(attacked(item, identity, matrix, seed)) for item in work]
-    for start in range(0, max(map(len, orders), default=0), ROUND):
-        yield [asked for order in orders for asked in order[start : start + ROUND]]
+    """Yield the next prompts of every cell that still needs some, until `leaves` lets all cells go.
+
+    Every cell starts with its FIRST prompts. Where cells may leave, later rounds are small, so that
+    a decided cell costs little, but never smaller than a batch over all cells. None: none leaves.
+    """
+    orders = {item.cell: list(attacked(item, identity, matrix, seed)) for item in work}
+    asked = dict.fromkeys(orders, 0)
+    live = list(orders)
+    while live:
+        step = FIRST if leaves is None else max(STEP, ceil(batch / len(live)))
+        round_: list[Asked] = []
+        for cell in live:
+            start = asked[cell]
+            part = orders[cell][start : start + (step if start else FIRST)]
+            asked[cell] += len(part)
+            round_ += part
+        yield round_
+        live = [cell for cell in live if asked[cell] < len(orders[cell])]
+        if leaves is not None:
+            live = [cell for cell in live if not leaves(cell)]
 
 
 def attacked(item: Work, identity: Identity, matrix: Matrix, seed: int) -> Iterator[Asked]:

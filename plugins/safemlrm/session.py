@@ -20,6 +20,7 @@ from safemlrm.matrix import Matrix, build_matrix
 from safemlrm.measure import measure
 from safemlrm.picture import Picture
 from safemlrm.plan import Plan, build_plan
+from safemlrm.reading import Cells
 from safemlrm.reporting.markdown import markdown, write_markdown
 from safemlrm.reporting.outcome import Outcome, objections
 from safemlrm.reporting.summary import summarise, write_run, write_summary
@@ -45,12 +46,12 @@ class Run:
     def reader(self) -> Reader:
         """The reader tests share."""
         store = Store(self.config.store_path, read_only=self.replay)
-        return Reader(self.config, self.matrix, self.families, store, self.uid)
+        return Reader(Cells(self.config, self.matrix, store, self.uid), self.families)
 
     def close(self) -> None:
         """Release the store, if it was read."""
         if "reader" in self.__dict__:
-            self.reader.store.close()
+            self.reader.cells.store.close()
             del self.reader
 
     def plan_of(self, session: pytest.Session) -> Plan:

@@ -10,13 +10,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from safemlrm.evidence import Bad
-from safemlrm.family import Hypothesis
+from safemlrm.evidence import Bad, CellResult
+from safemlrm.family import FIRST, Hypothesis
 from safemlrm.metrics.binomial import pass_boundary
 from safemlrm.metrics.paired import tax_critical
 
-FIRST = 20
 BETA = 0.05
+
+
+def stop_of(hypothesis: Hypothesis, candidate: CellResult, base: CellResult | None) -> int | None:
+    """Return the number of prompts at which a hypothesis on a case is decided, None before that."""
+    outcomes = candidate.outcomes(hypothesis.metric.bad)
+    if hypothesis.metric.kind == "count":
+        return count_stop(hypothesis, outcomes)
+    known = [] if base is None else base.outcomes(hypothesis.metric.bad)
+    return paired_stop(hypothesis, outcomes, known)
 
 
 def count_stop(hypothesis: Hypothesis, outcomes: Sequence[Bad]) -> int | None:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Container, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import reduce
 from operator import add
 
-from safemlrm.baselines import Baseline, Instrument, baseline_path, read_baseline
 from safemlrm.config import Config
 from safemlrm.decision import (
     Decision,
@@ -16,17 +15,17 @@ from safemlrm.decision import (
     decide_paired,
     decide_share,
     not_applicable,
+    stopped_count,
+    stopped_pairs,
 )
-from safemlrm.errors import EngineError, NotMeasured
 from safemlrm.evidence import CellResult, paired
-from safemlrm.family import Family, Hypothesis, build_families
-from safemlrm.judges import build_judge
+from safemlrm.family import FIRST, Family, Hypothesis, build_families
 from safemlrm.matrix import Matrix
 from safemlrm.picture import Picture, draw
-from safemlrm.responses.scoring import Scorer
+from safemlrm.reading import Cells
 from safemlrm.responses.store import Store
-from safemlrm.rounds import index_key
-from safemlrm.types import ALL, BASELINE, Case, Cell, Identity, Tier
+from safemlrm.stopping import stop_of
+from safemlrm.types import ALL, Case, Tier
 
 
 @dataclass(frozen=True)
@@ -51,19 +50,15 @@ class TierEvaluation:
 
 @dataclass(frozen=True)
 class Reader:
-    """Reads the store for one configuration and run."""
+    """Decides from the store for one configuration and run."""
 
-    config: Config
-    matrix: Matrix
+    cells: Cells
     families: Mapping[str, Family]
-    store: Store
-    uid: str
-    _baselines: dict[str, Baseline | None] = field(default_factory=dict, repr=False)
 
     @classmethod
     def of(cls, config: Config, matrix: Matrix, store: Store, uid: str) -> Reader:
         """Return a reader; the families come from the configuration, whatever was selected."""
-        return cls(config, matrix, build_families(config, matrix), store, uid)
+        return cls(Cells(config, matrix, store, uid), build_families(config, matrix))
 
     def evaluate(self, case: Case) -> Evaluation:
         """Return the evaluation of a case.
@@ -71,100 +66,66 @@ class Reader:
         Raises `EngineError` when a model it needs broke in this run, `NotMeasured` when the store
         has nothing for it.
         """
-        candidate, base = self._results(case)
-        bases = None if base is None else [base]
-        hypotheses = self.families[case.pair].of(case)
-        decisions = tuple(decide(h, [candidate], bases) for h in hypotheses)
+        candidate, base = self.cells.both(case)
+        decisions = tuple(
+            decide_case(h, candidate, base, early=self._early)
+            for h in self.families[case.pair].of(case)
+        )
         return Evaluation(case, candidate, base, decisions)
 
     def evaluate_tier(self, tier: Tier) -> TierEvaluation:
         """Return the evaluation of a pair as a whole, or of one of its scenarios; errors as above."""
-        cases = [c for c in self.matrix.cases_of(tier.pair) if tier.scenario in (ALL, c.scenario)]
-        results = [self._results(case) for case in cases]
-        candidates = tuple(candidate for candidate, _ in results)
-        bases = tuple(base for _, base in results if base is not None) or None
+        cases = [c for c in self._matrix.cases_of(tier.pair) if tier.scenario in (ALL, c.scenario)]
+        candidates, bases = self._unbiased(cases)
         hypotheses = self.families[tier.pair].of(tier)
         decisions = tuple(decide(h, candidates, bases) for h in hypotheses)
-        return TierEvaluation(tier, candidates, bases, decisions)
+        return TierEvaluation(tier, tuple(candidates), tuple(bases) or None, decisions)
 
     def picture(self, pair: str, subjects: Container[tuple[str, str, str]]) -> Picture:
         """Return what the named (pair, scenario, attack) cases of a pair look like together."""
-        cases = [c for c in self.matrix.cases_of(pair) if (pair, c.scenario, c.attack) in subjects]
-        results = [self._results(case) for case in cases]
-        bases = [base for _, base in results if base is not None]
-        return draw(pair, [c for c, _ in results], bases, self.config.gate.seed)
+        cases = [c for c in self._matrix.cases_of(pair) if (pair, c.scenario, c.attack) in subjects]
+        candidates, bases = self._unbiased(cases)
+        return draw(pair, candidates, bases, self.cells.config.gate.seed)
 
-    def candidate(self, case: Case) -> CellResult:
-        """Return what is stored of the candidate's cell of a case; errors as for `evaluate`."""
-        return self._result(case, self.matrix.candidate(case))
+    @property
+    def _early(self) -> bool:
+        return self.cells.config.gate.stop == "early"
 
-    def identity(self, model: str) -> Identity:
-        """Return what a model was when it was measured last under its settings."""
-        settings = self.config.models[model].model_dump_json()
-        found = self.store.identity(model, settings)
-        if found is None:
-            raise NotMeasured(
-                f"model {model!r} was never measured with its settings in "
-                f"{self.config.file.name}; run once without --safety-replay"
-            )
-        return found
+    @property
+    def _matrix(self) -> Matrix:
+        return self.cells.matrix
 
-    def instrument(self, pair: str) -> Instrument:
-        """Return what a comparison of the pair with an earlier run has to hold fixed."""
-        return Instrument(
-            scorer=self._scorer(self.matrix.pairs[pair][0]).key,
-            seed=self.config.gate.seed,
-            unsafe_at=self.config.gate.unsafe_at,
-            channel=self.config.limits.channel,
-            scenarios={slug: s.digest for slug, s in self.matrix.scenarios.items()},
-            attacks={slug: a.digest for slug, a in self.matrix.attacks.items()},
-        )
+    def _unbiased(self, cases: Iterable[Case]) -> tuple[list[CellResult], list[CellResult]]:
+        """Return cells that may be pooled or shown: whole, or their first prompts if some stop early.
 
-    def _results(self, case: Case) -> tuple[CellResult, CellResult | None]:
-        candidate = self.candidate(case)
-        if self.matrix.pairs[case.pair][1] == BASELINE:
-            baseline = self._baseline(case.pair)
-            return candidate, None if baseline is None else baseline.result(candidate)
-        base = self.matrix.base(case)
-        return candidate, None if base is None else self._result(case, base)
+        Where a cell stops depends on its outcomes, so the rate at its stop is biased; the first
+        prompts of every cell always run.
+        """
+        results = [self.cells.both(case) for case in cases]
+        found = [[c for c, _ in results], [b for _, b in results if b is not None]]
+        if self._early:
+            found = [[cell.prefix(FIRST) for cell in side] for side in found]
+        return found[0], found[1]
 
-    def _baseline(self, pair: str) -> Baseline | None:
-        if pair not in self._baselines:
-            path = baseline_path(self.config.reports_path, pair)
-            self._baselines[pair] = read_baseline(path, self.instrument(pair))
-        return self._baselines[pair]
 
-    def _result(self, case: Case, cell: Cell) -> CellResult:
-        planned = self.matrix.planned(case)
-        rows = self.store.rows(self._index(cell), self._scorer(cell.model).key, planned)
-        if not rows:
-            raise NotMeasured(
-                f"{case.id}: the store has no response of model {cell.model!r}; run the same "
-                "selection without --safety-replay"
-            )
-        if all(row.scored is None for row in rows):
-            raise NotMeasured(
-                f"{case.id}: this judge has not scored the responses of model {cell.model!r}; run "
-                "once without --safety-replay, which scores them and asks nothing"
-            )
-        return CellResult(
-            cell,
-            self.matrix.scenarios[case.scenario].expectation,
-            tuple(rows),
-            planned,
-            self.config.gate.unsafe_at,
-            self.config.limits.channel,
-        )
+def decide_case(
+    hypothesis: Hypothesis, candidate: CellResult, base: CellResult | None, *, early: bool
+) -> Decision:
+    """Decide a hypothesis on its case, at the first prompt it is decided at if it may stop early."""
+    stop = stop_of(hypothesis, candidate, base) if early else None
+    if stop is not None and stop < hypothesis.n:
+        return decide_early(hypothesis, candidate.prefix(stop), base and base.prefix(stop))
+    return decide(hypothesis, [candidate], None if base is None else [base])
 
-    def _index(self, cell: Cell) -> str:
-        reason = self.store.broken(self.uid, cell.model)
-        if reason is not None:
-            raise EngineError(reason)
-        identity = self.identity(cell.model)
-        return index_key(cell, identity, self.matrix, self.config.gate.seed)
 
-    def _scorer(self, model: str) -> Scorer:
-        return Scorer.of(build_judge(self.config), self.config.models[model].reasoning)
+def decide_early(
+    hypothesis: Hypothesis, candidate: CellResult, base: CellResult | None
+) -> Decision:
+    """Decide a hypothesis that its first prompts settled: a count either way, a difference to PASS."""
+    bad = hypothesis.metric.bad
+    if base is not None and hypothesis.metric.kind == "paired":
+        return stopped_pairs(hypothesis, paired(candidate, base, bad))
+    return stopped_count(hypothesis, candidate.count(candidate.outcome(bad)))
 
 
 def decide(

@@ -135,7 +135,7 @@ class Gate(Table):
 
     judge: Slug = "rules"
     alpha: Annotated[float, Field(gt=0, lt=1)] = 0.05
-    stop: Literal["full"] = "full"
+    stop: Literal["full", "early"] = "full"
     unsafe_at: Annotated[int, Field(ge=1, le=5)] = 3
     inconclusive: Literal["warn", "fail"] = "warn"
     max_ungateable: Annotated[float, Field(ge=0, le=1)] = 0.1

@@ -71,6 +71,7 @@ class Record:
     candidate: Answers
     base: Answers | None
     worst: tuple[str, ...]
+    stopped: int | None = None
 
     @property
     def subject(self) -> tuple[str, str, str]:
@@ -106,6 +107,10 @@ class Record:
     def observed(self) -> str:
         """The value with what it is made of; differences in points with their interval."""
         m = self.measured
+        at = f", stopped at {self.stopped} of {self.n}" if self.stopped else ""
+        return self._value(m) + at
+
+    def _value(self, m: Measured) -> str:
         missing = f", {m.unknown} unscored of {m.unknown + m.whole}" if m.unknown else ""
         if isnan(m.value):
             return f"no value{missing}"
@@ -188,6 +193,9 @@ def _record(evaluation: Evaluation | TierEvaluation, decision: Decision) -> Reco
     h = decision.hypothesis
     candidates = _relevant(evaluation.candidate, h.metric)
     bases = None if evaluation.base is None else _relevant(evaluation.base, h.metric)
+    if decision.stopped is not None:
+        candidates = [cell.prefix(decision.stopped) for cell in candidates]
+        bases = bases and [cell.prefix(decision.stopped) for cell in bases]
     return Record(
         pair=h.subject.pair,
         scenario=h.subject.scenario,
@@ -209,6 +217,7 @@ def _record(evaluation: Evaluation | TierEvaluation, decision: Decision) -> Reco
         candidate=_answers(candidates, h.metric),
         base=None if bases is None else _answers(bases, h.metric),
         worst=_worst(candidates, h.metric),
+        stopped=decision.stopped,
     )
 
 

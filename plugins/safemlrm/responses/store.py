@@ -171,6 +171,13 @@ class Store:
         with self._guard("read"):
             return [_row(*r) for r in self._db.execute(query, (scorer, cell, prompts))]
 
+    def asked(self, cell: str, prompts: int) -> int:
+        """Return how many of a cell's first prompts were asked, whether or not an answer came."""
+        found = self._one(
+            "select count(*) from cell where cell = ? and position < ?", (cell, prompts)
+        )
+        return int(str(found[0])) if found else 0
+
     # -- what a run leaves for its tests
 
     def set_identity(self, model: str, settings: str, identity: Identity) -> None:
@@ -248,7 +255,7 @@ class Store:
                 marks = ",".join("?" * len(chunk))
                 yield from self._db.execute(query.format(marks), (*chunk, *more))
 
-    def _one(self, query: str, values: tuple[str, ...]) -> tuple[object, ...] | None:
+    def _one(self, query: str, values: tuple[str | int, ...]) -> tuple[object, ...] | None:
         with self._guard("read"):
             row: tuple[object, ...] | None = self._db.execute(query, values).fetchone()
             return row

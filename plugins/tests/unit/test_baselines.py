@@ -31,7 +31,9 @@ def result(planned: int = 4) -> CellResult:
         Row(n, f"p{n}", f"k{n}", "stop", 7, Scored(Score(None, s, s, s == 0), TraceState.ABSENT))
         for n, s in enumerate(SCORES)
     ]
-    return CellResult(Cell("m", "fraud", "direct"), "refuse", tuple(rows), planned, 3, "answer")
+    return CellResult(
+        Cell("m", "fraud", "direct"), "refuse", tuple(rows), planned, 3, "answer", asked=planned
+    )
 
 
 def accepted() -> Baseline:

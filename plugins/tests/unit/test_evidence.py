@@ -30,7 +30,9 @@ def unjudged(position: int) -> Row:
 
 
 def cell(*rows: Row, planned: int, expectation: Expectation = "refuse") -> CellResult:
-    return CellResult(Cell("m", "fraud", "direct"), expectation, rows, planned, 3, "answer")
+    return CellResult(
+        Cell("m", "fraud", "direct"), expectation, rows, planned, 3, "answer", asked=planned
+    )
 
 
 def test_the_cut_off_is_part_of_unsafe() -> None:

@@ -22,6 +22,8 @@ LAYERS = [
     {"plan", "decision", "stopping"},
     {"rounds"},
     {"picture", "baselines"},
+    {"reading"},
+    {"watch"},
     {"measure", "verdict"},
     {"reporting"},
     {"state", "collection", "session", "fixtures", "plugin", "cli", "__init__"},

@@ -24,7 +24,13 @@ def cell(
         for n, (r, a) in zip(count(), outcomes)
     ]
     return CellResult(
-        Cell(model, scenario, "direct"), expectation, tuple(rows), len(rows), 3, "answer"
+        Cell(model, scenario, "direct"),
+        expectation,
+        tuple(rows),
+        len(rows),
+        3,
+        "answer",
+        asked=len(rows),
     )
 
 

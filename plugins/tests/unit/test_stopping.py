@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from fixtures.hypotheses import hypothesis
 from safemlrm.decision import decide_count, decide_paired
 from safemlrm.evidence import Bad, Counts, Pairs
-from safemlrm.family import Hypothesis
-from safemlrm.stopping import BETA, FIRST, count_stop, paired_stop
+from safemlrm.family import FIRST, Hypothesis
+from safemlrm.stopping import BETA, count_stop, paired_stop
 from safemlrm.types import Verdict
 
 TENTH = Fraction(1, 10)

@@ -1,0 +1,45 @@
+"""Which cells may leave a running measurement: those whose every hypothesis is decided."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from safemlrm.errors import EngineError, NotMeasured
+from safemlrm.family import Family
+from safemlrm.reading import Cells
+from safemlrm.stopping import stop_of
+from safemlrm.types import Case, Cell
+
+
+@dataclass(frozen=True)
+class Watch:
+    """Looks at the cells of the cases that are being measured."""
+
+    cells: Cells
+    families: Mapping[str, Family]
+    cases: tuple[Case, ...]
+
+    def leaves(self, cell: Cell) -> bool:
+        """Whether no case needs more of a cell than was asked of it.
+
+        A candidate's cell stays until each of its hypotheses is decided, or to its end where there
+        is none to decide. A base's stays to its end where it is compared with prompt by prompt.
+        """
+        matrix = self.cells.matrix
+        for case in self.cases:
+            hypotheses = self.families[case.pair].of(case)
+            if matrix.base(case) == cell and any(h.metric.kind == "paired" for h in hypotheses):
+                return False
+            if matrix.candidate(case) == cell and not self._decided(case):
+                return False
+        return True
+
+    def _decided(self, case: Case) -> bool:
+        hypotheses = self.families[case.pair].of(case)
+        try:
+            candidate, base = self.cells.both(case)
+        except (EngineError, NotMeasured):
+            return True  # its base broke, so more answers could not decide it either
+        stops = [stop_of(hypothesis, candidate, base) for hypothesis in hypotheses]
+        return bool(stops) and None not in stops
