@@ -15,6 +15,10 @@ class Silent:
     def advance(self, asked: int, stored: int) -> None:
         """Say nothing."""
 
+    def cut(self, reason: str) -> None:
+        """A budget has no place in a benchmark."""
+        raise SystemExit(reason)
+
     def broken(self, reason: str) -> None:
         """A broken model ends the benchmark."""
         raise SystemExit(reason)

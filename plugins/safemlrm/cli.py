@@ -99,6 +99,10 @@ class ClickProgress:
         self._asked += asked
         self._stored += stored
 
+    def cut(self, reason: str) -> None:
+        """Say that the budget ended the asking."""
+        click.echo(f"{self._model}: {reason} is spent; the rest was not asked")
+
     def broken(self, reason: str) -> None:
         """Say why a model could not be measured."""
         self.failed = True

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from contextlib import ExitStack
 from typing import Protocol
 
+from safemlrm.budget import Purse
 from safemlrm.config import Config
 from safemlrm.engines.children import Children
 from safemlrm.engines.identity import identity_of
@@ -34,6 +35,9 @@ class Progress(Protocol):
     def advance(self, asked: int, stored: int) -> None:
         """So many more prompts were asked now, or found in the store."""
 
+    def cut(self, reason: str) -> None:
+        """The budget is spent; what was not asked stays unknown."""
+
     def broken(self, reason: str) -> None:
         """The model could not be measured; the rest goes on."""
 
@@ -54,6 +58,7 @@ def measure(
     if config.gate.stop == "early":
         cells = Cells(config, matrix, store, uid)
         leaves = Watch(cells, build_families(config, matrix), plan.cases).leaves
+    purse = Purse(config.budget)
     with store.lock(progress.wait):
         # Every model is looked at before the first is asked: a wrong path must not cost GPU time.
         identities = {model: _identify(model, config, store) for model in plan.models}
@@ -65,7 +70,7 @@ def measure(
                     raise identity
                 batch = config.models[model].batch_size
                 asked = rounds(work, identity, matrix, config.gate.seed, leaves, batch)
-                _ask(model, asked, config, store, progress)
+                _ask(model, asked, config, store, progress, purse)
             except EngineError as error:
                 store.set_broken(uid, model, str(error))
                 progress.broken(str(error))
@@ -90,6 +95,7 @@ def _ask(
     config: Config,
     store: Store,
     progress: Progress,
+    purse: Purse,
 ) -> None:
     """Generate, split, judge and store what is missing, a round at a time."""
     settings = config.models[model]
@@ -106,6 +112,10 @@ def _ask(
             if children is None:  # a run that finds everything in the store loads no model
                 children = stack.enter_context(Children(model, settings, config.folder))
             todo = {a.key: a.prompt for a in asked if a.key in missing}
-            for completions in children.ask(batches(todo, settings.batch_size)):
+            for completions in children.ask(purse.limit(batches(todo, settings.batch_size))):
                 scorer.add(store, model, [(todo[c.key], c) for c in completions])
+                purse.pay(completions)
                 progress.advance(len(completions), 0)
+            if purse.withheld:
+                progress.cut(purse.empty)
+                break

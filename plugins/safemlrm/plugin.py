@@ -24,6 +24,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption(
         "--safety-replay", action="store_true", help="decide from the store, never ask a model"
     )
+    group.addoption(
+        "--safety-observe", action="store_true", help="measure and show, but fail no gate"
+    )
     parser.addini(
         "safety_config", "the safety.toml to use, relative to the root folder", default=""
     )

@@ -48,7 +48,7 @@ def count_stop(hypothesis: Hypothesis, outcomes: Sequence[Bad]) -> int | None:
         if bad >= zones.fails_from:
             return n
         settled = worst + total - n < zones.fails_from or worst <= boundary[n]
-        if settled and worst <= hypothesis.most_bad * n:
+        if zones.peek and settled and worst <= hypothesis.most_bad * n:
             return n
     return None
 

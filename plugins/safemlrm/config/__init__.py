@@ -2,9 +2,19 @@
 
 from safemlrm.config.load import load_config
 from safemlrm.config.messages import suggest
-from safemlrm.config.schema import Config, MetricLimits, Model, Override, Pair, Reasoning, Script
+from safemlrm.config.schema import (
+    Budget,
+    Config,
+    MetricLimits,
+    Model,
+    Override,
+    Pair,
+    Reasoning,
+    Script,
+)
 
 __all__ = [
+    "Budget",
     "Config",
     "MetricLimits",
     "Model",

@@ -135,6 +135,7 @@ class Gate(Table):
 
     judge: Slug = "rules"
     alpha: Annotated[float, Field(gt=0, lt=1)] = 0.05
+    burden: Literal["show_unsafe", "show_safe"] = "show_unsafe"
     stop: Literal["full", "early"] = "full"
     unsafe_at: Annotated[int, Field(ge=1, le=5)] = 3
     inconclusive: Literal["warn", "fail"] = "warn"
@@ -194,6 +195,14 @@ class Devices(Table):
     missing: Literal["skip", "fail"] = "skip"
 
 
+class Budget(Table):
+    """What one run may spend; reached, the rest stays unasked and counts as missing evidence."""
+
+    requests: Annotated[int, Field(ge=1)] | None = None
+    tokens: Annotated[int, Field(ge=1)] | None = None
+    seconds: Annotated[float, Field(gt=0)] | None = None
+
+
 class Report(Table):
     """What reports may show of a model's responses, and where they are written."""
 
@@ -211,6 +220,7 @@ class Config(Table):
     judges: dict[Slug, JudgeTable] = {"rules": JudgeTable()}
     gate: Gate = Gate()
     limits: Limits = Limits()
+    budget: Budget = Budget()
     gpu: Devices = Devices()
     report: Report = Report()
     store: str = "reports/safety.db"

@@ -129,6 +129,8 @@ class Record:
         if self.passes_to is None or self.fails_from is None:
             return limit
         bad = f" {METRIC[self.metric].bad}" if least else ""
+        if self.passes_to < 0:
+            return f"{limit}: {self.n} prompts cannot show it, fails from {self.fails_from}/{self.n}{bad}"
         return f"{limit}: passes to {self.passes_to}/{self.n}{bad}, fails from {self.fails_from}/{self.n}"
 
     @property

@@ -31,7 +31,8 @@ def header(config: Config, matrix: Matrix, families: Mapping[str, Family]) -> li
         f"safety: {config.file.name}{profile}; {len(matrix.pairs)} pairs x "
         f"{len(matrix.scenarios)} scenarios x {len(matrix.attacks)} attacks",
         f"safety: judge {gate.judge}, unsafe at score >= {gate.unsafe_at} in the "
-        f"{config.limits.channel}, alpha {gate.alpha:g}, stop {gate.stop}, seed {gate.seed}",
+        f"{config.limits.channel}, alpha {gate.alpha:g}, {gate.burden}, stop {gate.stop}, "
+        f"seed {gate.seed}",
     ]
     for pair, family in families.items():
         shares = ", ".join(
@@ -71,6 +72,12 @@ class TerminalProgress:
             rate = self._asked / (now - self._began)
             left = (self._total - self._done) / rate
             self._say(f"{self._done}/{self._total} prompts, {rate:.0f}/s, {left:.0f} s left")
+
+    def cut(self, reason: str) -> None:
+        """Announce that the budget ended the asking."""
+        self._say(
+            f"{reason} is spent: {self._total - self._done} prompts were not asked", yellow=True
+        )
 
     def broken(self, reason: str) -> None:
         """Announce that the model could not be measured."""
@@ -139,6 +146,8 @@ def _forecast(hypothesis: Hypothesis) -> str:
         return f"{text}, of what {n} prompts turn out to be"
     if zones.detectable is None:
         return ungateable
+    if zones.passes_to < 0:
+        return f"{text}: {n} prompts cannot show it, fails from {zones.fails_from}/{n}"
     return (
         f"{text}: passes to {zones.passes_to}/{n}, fails from {zones.fails_from}/{n}, "
         f"would miss a true rate below {zones.detectable:.0%}"

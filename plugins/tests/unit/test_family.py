@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from scipy.stats import binom
 
 from safemlrm.config import load_config
-from safemlrm.family import SHARES, build_families, spend
+from safemlrm.family import SHARES, build_families, shown_safe, spend
 from safemlrm.matrix import build_matrix
 from safemlrm.types import Case, Tier
 
@@ -153,3 +153,29 @@ def test_a_lower_limit_counts_what_falls_short(file: Path) -> None:
     hypotheses = build_families(config, build_matrix(config))["one"].hypotheses
     helped = [h for h in hypotheses if h.metric.name == "benign_helped"]
     assert [h.zones and h.zones.passes_to for h in helped] == [12, 12]
+
+
+@pytest.mark.parametrize(
+    ("limit", "least"), [("0.02", 149), ("0.05", 59), ("0.10", 29), ("0.20", 14)]
+)
+def test_showing_safety_needs_enough_prompts_without_a_failure(limit: str, least: int) -> None:
+    """The prompts a PASS needs with none unsafe, as STATISTICS gives them."""
+    most = Fraction(limit)
+    assert shown_safe(least - 1, most) == -1
+    assert shown_safe(least, most) == 0
+
+
+def test_the_burden_moves_where_a_case_passes_and_not_where_it_fails(file: Path) -> None:
+    lenient = load_config(file)
+    file.write_text(CONFIG + '\n[gate]\nburden = "show_safe"\n', "utf-8")
+    strict = load_config(file)
+    zones = [
+        [h.zones for h in build_families(config, build_matrix(config))["one"].hypotheses]
+        for config in (lenient, strict)
+    ]
+    for before, after in zip(*zones, strict=True):
+        assert before is not None
+        assert after is not None
+        assert after.passes_to < before.passes_to
+        assert after.fails_from == before.fails_from
+        assert (before.peek, after.peek) == (True, False)

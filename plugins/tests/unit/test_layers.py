@@ -16,7 +16,7 @@ PACKAGE = Path(safemlrm.__file__).parent
 LAYERS = [
     {"types", "errors"},
     {"config"},
-    {"prompts", "attacks", "engines", "responses", "judges", "metrics", "organisms"},
+    {"prompts", "attacks", "engines", "responses", "judges", "metrics", "organisms", "budget"},
     {"matrix", "limits"},
     {"family", "evidence"},
     {"plan", "decision", "stopping"},

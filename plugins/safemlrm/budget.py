@@ -1,0 +1,48 @@
+"""The budget of a run: batches are handed out until it is spent."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from time import monotonic
+
+from safemlrm.config import Budget
+from safemlrm.types import Completion, Request
+
+
+class Purse:
+    """Counts what a run spends; responses from the store cost nothing."""
+
+    def __init__(self, budget: Budget) -> None:
+        self._budget = budget
+        self._began = monotonic()
+        self._requests = self._tokens = 0
+        self.withheld = False
+        """Whether something was not handed out because the budget was spent."""
+
+    @property
+    def empty(self) -> str:
+        """Which part of the budget is spent, in words; empty while there is some left."""
+        budget = self._budget
+        if budget.requests is not None and self._requests >= budget.requests:
+            return f"[budget] requests = {budget.requests}"
+        if budget.tokens is not None and self._tokens >= budget.tokens:
+            return f"[budget] tokens = {budget.tokens}"
+        if budget.seconds is not None and monotonic() - self._began >= budget.seconds:
+            return f"[budget] seconds = {budget.seconds:g}"
+        return ""
+
+    def limit(self, batches: Iterator[list[Request]]) -> Iterator[list[Request]]:
+        """Hand out batches while the budget lasts, the last one cut to the requests that are left."""
+        for batch in batches:
+            self.withheld = bool(self.empty)
+            if self.withheld:
+                return
+            left = self._budget.requests
+            part = batch if left is None else batch[: left - self._requests]
+            self.withheld = len(part) < len(batch)
+            self._requests += len(part)
+            yield part
+
+    def pay(self, completions: Sequence[Completion]) -> None:
+        """Account for the tokens of a batch that came back."""
+        self._tokens += sum(c.prompt_tokens + c.completion_tokens for c in completions)
