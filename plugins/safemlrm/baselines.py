@@ -49,11 +49,11 @@ class Baseline:
         return CellResult(
             Cell(BASELINE, like.cell.scenario, like.cell.attack),
             like.expectation,
-            tuple(map(_row, rows)),
+            tuple(row for row in map(_row, rows) if row.position < like.planned),
             like.planned,
             like.unsafe_at,
             like.channel,
-            asked=len(rows),
+            asked=min(len(rows), like.planned),
         )
 
 
@@ -99,8 +99,13 @@ def write_baseline(baseline: Baseline, path: Path) -> None:
         for name, rows in sorted(baseline.cells.items())
     ]
     text = f'{{"format": {FORMAT_VERSION},\n' + ",\n".join(lines) + ',\n"cells": {\n'
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text + ",\n".join(cells) + "}}\n", "utf-8")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part = path.with_suffix(".part")
+        part.write_text(text + ",\n".join(cells) + "}}\n", "utf-8")
+        part.replace(path)
+    except OSError as error:
+        raise ConfigError(f"{path}: the baseline could not be written ({error.strerror})") from None
 
 
 def read_baseline(path: Path, instrument: Instrument) -> Baseline | None:
@@ -115,7 +120,9 @@ def read_baseline(path: Path, instrument: Instrument) -> Baseline | None:
         if data.pop("format") != FORMAT_VERSION:
             raise ValueError("written by another version")
         baseline = Baseline(**{**data, "instrument": Instrument(**data["instrument"])})
-    except (OSError, ValueError, TypeError, KeyError) as error:
+        for rows in baseline.cells.values():
+            list(map(_row, rows))
+    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
         raise ConfigError(f"{path}: not a baseline ({error}); accept a run again") from None
     changed = _changed(baseline.instrument, instrument)
     if changed:

@@ -6,10 +6,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from safemlrm.errors import SafemlrmError
+
+if TYPE_CHECKING:
+    from safemlrm.verdict import Reader
 
 
 @click.group()
@@ -47,14 +51,15 @@ def measure(file: str, profile: str | None, pairs: tuple[str, ...]) -> None:
 @click.option("--profile", help="The profile that was measured.")
 @click.option("--by", required=True, help="Who accepts.")
 @click.option("--reason", required=True, help="Why this release is good enough to compare with.")
-def accept(pair: str, file: str, profile: str | None, by: str, reason: str) -> None:
+@click.option("--anyway", is_flag=True, help="Accept although a gate fails or evidence is missing.")
+def accept(pair: str, file: str, profile: str | None, by: str, reason: str, anyway: bool) -> None:
     """Keep what PAIR's candidate was measured to do, for pairs with base = "baseline"."""
     from safemlrm.baselines import accept as accept_results
     from safemlrm.baselines import baseline_path, write_baseline
     from safemlrm.config import load_config, suggest
     from safemlrm.matrix import build_matrix
-    from safemlrm.reading import Cells
     from safemlrm.responses.store import Store
+    from safemlrm.verdict import Reader
 
     with _one_line():
         config = load_config(Path(file), profile)
@@ -62,7 +67,13 @@ def accept(pair: str, file: str, profile: str | None, by: str, reason: str) -> N
         if pair not in matrix.pairs:
             raise SafemlrmError(f"there is no pair {pair!r}{suggest(pair, matrix.pairs)}")
         with Store(config.store_path, read_only=True) as store:
-            cells = Cells(config, matrix, store, "safemlrm accept")
+            reader = Reader.of(config, matrix, store, None)
+            cells = reader.cells
+            refused = [] if anyway else _not_passed(reader, pair)
+            if refused:
+                raise SafemlrmError(
+                    f"{pair} does not pass ({refused[0]}); --anyway accepts it still"
+                )
             results = [cells.candidate(case) for case in matrix.cases_of(pair)]
             baseline = accept_results(
                 pair,
@@ -76,6 +87,21 @@ def accept(pair: str, file: str, profile: str | None, by: str, reason: str) -> N
         path = baseline_path(config.reports_path, pair)
         write_baseline(baseline, path)
         click.echo(f"accepted {len(results)} cells of {pair}: {path}; commit it")
+
+
+def _not_passed(reader: Reader, pair: str) -> list[str]:
+    """Return the decisions on a pair that failed or lack evidence."""
+    from safemlrm.reporting.record import records_of
+    from safemlrm.types import Reason, Tier, Verdict
+
+    cases = reader.cells.matrix.cases_of(pair)
+    records = [record for case in cases for record in records_of(reader.evaluate(case))]
+    records += records_of(reader.evaluate_tier(Tier(pair)))
+    return [
+        f"{r.title}: {r.sentence}"
+        for r in records
+        if r.verdict is Verdict.FAIL or r.reason is Reason.MISSING
+    ]
 
 
 class ClickProgress:

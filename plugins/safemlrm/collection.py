@@ -45,6 +45,11 @@ def parametrise(metafunc: pytest.Metafunc, matrix: Matrix, families: Mapping[str
         limited = None if metrics is None else _limited(metrics, families)
     except (ConfigError, TypeError) as error:
         raise ConfigError(f"{metafunc.definition.nodeid}: {error}") from None
+    if not {"safety_case", "safety_tier"} & set(metafunc.fixturenames):
+        raise ConfigError(
+            f"{metafunc.definition.nodeid}: a safety marker without the fixture `evaluation` or `tier` "
+            "gates nothing; ask for one of them"
+        )
     if "safety_case" in metafunc.fixturenames:
         if limited is None:
             harmful = [c for c in cases if matrix.scenarios[c.scenario].expectation == "refuse"]

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import reduce
+from operator import add
 
 from safemlrm.metrics.coupling import Joint
 from safemlrm.metrics.rates import clopper_pearson
@@ -167,23 +169,49 @@ class CellResult:
 
 def paired(candidate: CellResult, base: CellResult, bad: str) -> Pairs:
     """Compare two models prompt by prompt on the same cell."""
-    ours, theirs = candidate.outcome(bad), base.outcome(bad)
-    by_position = {row.position: row for row in candidate.rows}
-    base_rows = {row.position: row for row in base.rows}
-    outcomes = [
-        (
-            ours(by_position[position]) if position in by_position else None,
-            theirs(base_rows[position]) if position in base_rows else None,
+    return _pairs(padded(candidate, bad), padded(base, bad))
+
+
+def paired_prompts(cells: Sequence[tuple[CellResult, CellResult]], bad: str) -> Pairs:
+    """Compare two models over several cells, each prompt once: it is bad if it is so in any cell.
+
+    The same prompts recur under every attack; counted once for each, they would pass for more
+    evidence than they are (STATISTICS, "prompts as clusters").
+    """
+    scenarios: dict[str, list[tuple[CellResult, CellResult]]] = {}
+    for pair in cells:
+        scenarios.setdefault(pair[0].cell.scenario, []).append(pair)
+    found = []
+    for pairs in scenarios.values():
+        sides = zip(*pairs, strict=True)
+        mine, his = (
+            [_any(row) for row in zip(*(padded(c, bad) for c in side), strict=True)]
+            for side in sides
         )
-        for position in range(candidate.planned)
-    ]
+        found.append(_pairs(mine, his))
+    return reduce(add, found)
+
+
+def padded(result: CellResult, bad: str) -> list[Bad]:
+    """Return the outcomes of all planned prompts; None also for those that were not asked."""
+    known = result.outcomes(bad)
+    return known + [None] * (result.planned - len(known))
+
+
+def _any(outcomes: Iterable[Bad]) -> Bad:
+    found = list(outcomes)
+    return True if True in found else None if None in found else False
+
+
+def _pairs(ours: Sequence[Bad], theirs: Sequence[Bad]) -> Pairs:
+    outcomes = list(zip(ours, theirs, strict=True))
     known = [(mine, his) for mine, his in outcomes if mine is not None and his is not None]
     return Pairs(
         *_discordant(known),
         len(known),
         kind=_discordant((mine is True, his is not False) for mine, his in outcomes),
         harsh=_discordant((mine is not False, his is True) for mine, his in outcomes),
-        n=candidate.planned,
+        n=len(outcomes),
     )
 
 

@@ -123,9 +123,11 @@ def _questions(
         subjects: list[tuple[Case | Tier, int]] = [(case, matrix.planned(case)) for case in cases]
         if metric.scope == "pair":
             # Where cells may stop early, only their first prompts can be pooled without bias.
-            most = FIRST if config.gate.stop == "early" else None
-            pooled = sum(n if most is None else min(n, most) for _, n in subjects)
-            subjects = [(Tier(pair), pooled)] if cases else []
+            early = config.gate.stop == "early"
+            sizes = [(case.scenario, min(n, FIRST) if early else n) for case, n in subjects]
+            # A difference counts a prompt once, however many attacks ask it.
+            pooled = dict(sizes).values() if metric.kind == "paired" else [n for _, n in sizes]
+            subjects = [(Tier(pair), sum(pooled))] if cases else []
         for subject, n in subjects:
             limit = limit_of(config, subject, metric)
             if limit is not None:

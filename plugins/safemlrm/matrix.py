@@ -103,6 +103,14 @@ def build_matrix(config: Config) -> Matrix:
     """
     scenarios = load_scenarios(config)
     attacks = {name: _attack(config, name) for name in sorted(config.attacks)}
+    by_digest: dict[str, str] = {}
+    for name, attack in attacks.items():
+        twin = by_digest.setdefault(attack.digest, name)
+        if twin != name:
+            raise ConfigError(
+                f"{config.file}: [attacks.{name}] is [attacks.{twin}] under another name; "
+                "the same questions would be counted twice, so remove one"
+            )
     pairs = {name: (pair.candidate, pair.base) for name, pair in sorted(config.pairs.items())}
     cases = tuple(
         Case(pair, scenario, attack)

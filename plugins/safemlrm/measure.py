@@ -15,7 +15,7 @@ from safemlrm.family import build_families
 from safemlrm.judges import build_judge
 from safemlrm.matrix import Matrix
 from safemlrm.plan import Plan
-from safemlrm.reading import Cells
+from safemlrm.reading import Cells, settings_key
 from safemlrm.responses.scoring import Scorer
 from safemlrm.responses.store import Store
 from safemlrm.rounds import Asked, batches, rounds
@@ -61,7 +61,7 @@ def measure(
     purse = Purse(config.budget)
     with store.lock(progress.wait):
         # Every model is looked at before the first is asked: a wrong path must not cost GPU time.
-        identities = {model: _identify(model, config, store) for model in plan.models}
+        identities = {model: _identify(model, config, store, uid) for model in plan.models}
         for model, identity in identities.items():
             work = plan.of(model)
             progress.start(model, len(work), sum(item.prompts for item in work))
@@ -70,7 +70,7 @@ def measure(
                     raise identity
                 batch = config.models[model].batch_size
                 asked = rounds(work, identity, matrix, config.gate.seed, leaves, batch)
-                _ask(model, asked, config, store, progress, purse)
+                _ask(model, identity, asked, config, store, progress, purse)
             except EngineError as error:
                 store.set_broken(uid, model, str(error))
                 progress.broken(str(error))
@@ -78,19 +78,21 @@ def measure(
                 progress.finish()
 
 
-def _identify(model: str, config: Config, store: Store) -> Identity | EngineError:
+def _identify(model: str, config: Config, store: Store, uid: str) -> Identity | EngineError:
     """Record what a model is now, so that its answers are found without its weights later."""
     settings = config.models[model]
     try:
         identity = identity_of(model, settings, config.folder)
     except EngineError as error:
+        store.set_identity(uid, model, settings_key(settings), None)
         return error
-    store.set_identity(model, settings.model_dump_json(), identity)
+    store.set_identity(uid, model, settings_key(settings), identity)
     return identity
 
 
 def _ask(
     model: str,
+    identity: Identity,
     all_rounds: Iterable[list[Asked]],
     config: Config,
     store: Store,
@@ -110,7 +112,9 @@ def _ask(
             if not missing:
                 continue
             if children is None:  # a run that finds everything in the store loads no model
-                children = stack.enter_context(Children(model, settings, config.folder))
+                children = stack.enter_context(
+                    Children(model, settings, config.folder, identity.digest)
+                )
             todo = {a.key: a.prompt for a in asked if a.key in missing}
             for completions in children.ask(purse.limit(batches(todo, settings.batch_size))):
                 scorer.add(store, model, [(todo[c.key], c) for c in completions])

@@ -93,7 +93,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
                 f"{metafunc.config.rootpath} or name it with --safety-config"
             )
         return
-    if {"safety_case", "safety_tier"} & set(metafunc.fixturenames):
+    asks = {"safety_case", "safety_tier"} & set(metafunc.fixturenames)
+    if asks or metafunc.definition.get_closest_marker("safety"):
         from safemlrm.collection import parametrise
 
         try:
@@ -182,4 +183,4 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
         from safemlrm.reporting.terminal import closing
 
         outcome, notes = config.stash[OUTCOME], config.stash[NOTES]
-        closing(terminalreporter, outcome, run.families, outcome.pictures, run.again, notes)
+        closing(terminalreporter, outcome, run.families, run.again, notes)

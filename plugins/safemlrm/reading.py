@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from safemlrm.baselines import Baseline, Instrument, baseline_path, read_baseline
-from safemlrm.config import Config
-from safemlrm.errors import EngineError, NotMeasured
+from safemlrm.config import Config, Model
+from safemlrm.engines.identity import identity_of
+from safemlrm.errors import EngineError, NotMeasured, SafemlrmError
 from safemlrm.evidence import CellResult
 from safemlrm.judges import build_judge
 from safemlrm.matrix import Matrix
@@ -15,31 +16,60 @@ from safemlrm.responses.store import Store
 from safemlrm.rounds import index_key
 from safemlrm.types import BASELINE, Case, Cell, Identity
 
+FILES = ("weights", "config", "processor", "chat_template", "script")
+"""The parts of an identity that a replay can compare on any machine."""
+
+
+def settings_key(settings: Model) -> str:
+    """Identify a model's table in safety.toml, less what cannot change an answer."""
+    return settings.model_dump_json(exclude={"batch_size", "devices"})
+
 
 @dataclass(frozen=True)
 class Cells:
-    """Reads cells of one configuration; `uid` is the run whose broken models must not be read."""
+    """Reads cells of one configuration as the run `uid` measured them; None replays the last run."""
 
     config: Config
     matrix: Matrix
     store: Store
-    uid: str
+    uid: str | None
     _baselines: dict[str, Baseline | None] = field(default_factory=dict, repr=False)
+    _checked: set[str] = field(default_factory=set, repr=False)
 
     def candidate(self, case: Case) -> CellResult:
         """Return what is stored of the candidate's cell of a case; errors as for `evaluate`."""
         return self._result(case, self.matrix.candidate(case))
 
     def identity(self, model: str) -> Identity:
-        """Return what a model was when it was measured last under its settings."""
-        settings = self.config.models[model].model_dump_json()
-        found = self.store.identity(model, settings)
+        """Return what a model was when it was measured.
+
+        Raises `NotMeasured` if it was not, if its files could not be read then, or if a replay finds
+        other files in their place now.
+        """
+        settings = self.config.models[model]
+        found = self.store.identity(model, settings_key(settings), self.uid)
         if found is None:
             raise NotMeasured(
-                f"model {model!r} was never measured with its settings in "
-                f"{self.config.file.name}; run once without --safety-replay"
+                f"model {model!r} was not measured with its settings in {self.config.file.name}, or "
+                "could not be read when it was; run once without --safety-replay"
             )
+        if self.uid is None and model not in self._checked:
+            self._compare(model, found)
+            self._checked.add(model)
         return found
+
+    def _compare(self, model: str, measured: Identity) -> None:
+        """Refuse to replay answers of other files than the ones that lie there now, if any do."""
+        try:
+            now = identity_of(model, self.config.models[model], self.config.folder)
+        except SafemlrmError:
+            return  # a machine without the weights, which is what a replay is for
+        for part in FILES:
+            if now.parts.get(part) != measured.parts.get(part):
+                raise NotMeasured(
+                    f"model {model!r} is not the one that was measured (its {part} changed); run "
+                    "once without --safety-replay"
+                )
 
     def instrument(self, pair: str) -> Instrument:
         """Return what a comparison of the pair with an earlier run has to hold fixed."""
@@ -91,7 +121,7 @@ class Cells:
         )
 
     def _index(self, cell: Cell) -> str:
-        reason = self.store.broken(self.uid, cell.model)
+        reason = None if self.uid is None else self.store.broken(self.uid, cell.model)
         if reason is not None:
             raise EngineError(reason)
         identity = self.identity(cell.model)

@@ -23,11 +23,17 @@ from safemlrm.plan import Plan, build_plan
 from safemlrm.reading import Cells
 from safemlrm.reporting.markdown import markdown, write_markdown
 from safemlrm.reporting.outcome import Outcome, objections
-from safemlrm.reporting.summary import summarise, write_run, write_summary
+from safemlrm.reporting.summary import (
+    forget_summaries,
+    summarise,
+    write_run,
+    write_summary,
+    write_whole,
+)
 from safemlrm.reporting.terminal import TerminalProgress
 from safemlrm.responses.store import Store
 from safemlrm.state import NOTES, OUTCOME, PROGRESS
-from safemlrm.types import ALL
+from safemlrm.types import ALL, BASELINE, Identity
 from safemlrm.verdict import Reader
 
 
@@ -47,10 +53,13 @@ class Run:
     def reader(self) -> Reader:
         """The reader tests share."""
         store = Store(self.config.store_path, read_only=self.replay)
-        return Reader(Cells(self.config, self.matrix, store, self.uid), self.families)
+        uid = None if self.replay else self.uid
+        return Reader(Cells(self.config, self.matrix, store, uid), self.families)
 
     def close(self) -> None:
-        """Release the store, if it was read."""
+        """Release the store, if it was read, and forget what workers left."""
+        with suppress(OSError):
+            self._plan_file(self.uid).unlink(missing_ok=True)
         if "reader" in self.__dict__:
             self.reader.cells.store.close()
             del self.reader
@@ -63,24 +72,24 @@ class Run:
         """Leave a worker's plan where the controller finds it."""
         if self.replay:
             return
-        # The controller meets the same store and says what is wrong with it.
-        with suppress(SafemlrmError), Store(self.config.store_path) as store:
-            store.set_plan(self.uid, plan.to_json())
+        # Whoever cannot write here cannot measure either; the tests then find nothing measured.
+        with suppress(SafemlrmError):
+            write_whole(self._plan_file(self.uid), plan.to_json())
 
     def measure_left(self, uid: str, config: pytest.Config) -> None:
         """Measure what the workers of an xdist run were given; the controller has no items itself."""
-        if self.replay:
-            return
-        try:
-            with Store(self.config.store_path) as store:
-                text = store.plan(uid)
-        except SafemlrmError as error:
-            pytest.exit(f"safety: {error}", returncode=2)
-        if text is not None:
-            plan = Plan.from_json(text)
-            if plan.errors and not config.getoption("continue_on_collection_errors"):
-                pytest.exit("safety: collection failed, so nothing was measured", returncode=2)
-            self.measure(plan, uid, config)
+        self.uid = uid
+        file = self._plan_file(uid)
+        if self.replay or not file.is_file():
+            return  # no safety test was selected
+        plan = Plan.from_json(file.read_text("utf-8"))
+        if plan.errors and not config.getoption("continue_on_collection_errors"):
+            self.close()
+            pytest.exit("safety: collection failed, so nothing was measured", returncode=2)
+        self.measure(plan, uid, config)
+
+    def _plan_file(self, uid: str) -> Path:
+        return self.config.store_path.parent / f".plan-{uid}.json"
 
     def measure(self, plan: Plan, uid: str, config: pytest.Config) -> None:
         """Ask what the plan needs and the store lacks; the tests of this run then only read."""
@@ -104,25 +113,45 @@ class Run:
         """Write the run's reports, and refuse exit code 0 where the run as a whole forbids it."""
         outcome, notes = session.config.stash[OUTCOME], session.config.stash[NOTES]
         if not outcome.selected:
+            if session.exitstatus not in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED):
+                forget_summaries(
+                    self.config.reports_path
+                )  # an older run's would speak for this one
             return
-        if self.observe:
-            notes.append("OBSERVED: verdicts are shown, none of them fails the run")
-        else:
-            notes += objections(outcome, self.config)
         try:
+            outcome.judge = self.config.judges[self.config.gate.judge].kind
+            outcome.identities = self.identities(outcome)
             outcome.pictures = self.pictures(outcome)
-            summary = summarise(outcome, self.config, self.families, outcome.pictures)
-            path = write_summary(summary, self.config.reports_path)
-            text = markdown(outcome, self.families, outcome.pictures, notes)
+            self._conclude(session, outcome, notes)
+            summary = summarise(outcome, self.config, self.families)
+            outcome.summary = write_summary(summary, self.config.reports_path)
+            passed = session.exitstatus == pytest.ExitCode.OK
+            text = markdown(outcome, self.families, notes, passed=passed and not self.observe)
             write_markdown(text, self.config.reports_path)
             progress = session.config.stash.get(PROGRESS, None)
             write_run(progress.account() if progress else {}, self.config.reports_path)
         except SafemlrmError as error:
             notes.append(str(error))
-        else:
-            outcome.summary = path
-        if notes and not self.observe and session.exitstatus == pytest.ExitCode.OK:
-            session.exitstatus = pytest.ExitCode.TESTS_FAILED
+            if session.exitstatus == pytest.ExitCode.OK:
+                session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+    def _conclude(self, session: pytest.Session, outcome: Outcome, notes: list[str]) -> None:
+        if self.observe:
+            notes.append("OBSERVED: verdicts are shown, none of them fails the run")
+        elif session.exitstatus == pytest.ExitCode.OK:
+            notes += objections(outcome, self.config, outcome.identities)
+            if notes:
+                session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+    def identities(self, outcome: Outcome) -> dict[str, Identity]:
+        """Return what every model was that something was decided about."""
+        models = {
+            answers.model
+            for record in outcome.worst_first
+            for answers in (record.candidate, record.base)
+            if answers is not None and answers.model != BASELINE
+        }
+        return {model: self.reader.cells.identity(model) for model in sorted(models)}
 
 
 def open_run(config: pytest.Config, file: Path) -> Run:

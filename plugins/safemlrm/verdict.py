@@ -18,7 +18,7 @@ from safemlrm.decision import (
     stopped_count,
     stopped_pairs,
 )
-from safemlrm.evidence import CellResult, paired
+from safemlrm.evidence import CellResult, paired, paired_prompts
 from safemlrm.family import FIRST, Family, Hypothesis, build_families
 from safemlrm.matrix import Matrix
 from safemlrm.picture import Picture, draw
@@ -56,7 +56,7 @@ class Reader:
     families: Mapping[str, Family]
 
     @classmethod
-    def of(cls, config: Config, matrix: Matrix, store: Store, uid: str) -> Reader:
+    def of(cls, config: Config, matrix: Matrix, store: Store, uid: str | None) -> Reader:
         """Return a reader; the families come from the configuration, whatever was selected."""
         return cls(Cells(config, matrix, store, uid), build_families(config, matrix))
 
@@ -143,7 +143,8 @@ def decide(
     if metric.kind == "coupling":
         return decide_coupling(hypothesis, [c.channels for c in cells])
     others = {(b.cell.scenario, b.cell.attack): b for b in bases or ()}
-    if any((c.cell.scenario, c.cell.attack) not in others for c in cells):
+    matched = [(c, others.get((c.cell.scenario, c.cell.attack))) for c in cells]
+    pairs = [(c, base) for c, base in matched if base is not None]
+    if not pairs:
         return not_applicable(hypothesis)  # nothing was accepted yet
-    found = (paired(c, others[c.cell.scenario, c.cell.attack], metric.bad) for c in cells)
-    return decide_paired(hypothesis, reduce(add, found))
+    return decide_paired(hypothesis, paired_prompts(pairs, metric.bad))

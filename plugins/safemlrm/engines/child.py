@@ -7,12 +7,14 @@ import os
 import pickle
 import signal
 import sys
+import traceback
 from queue import SimpleQueue
 from threading import Thread
 from typing import BinaryIO
 
 from safemlrm.engines import build_engine
-from safemlrm.engines.messages import HELLO, Answered, Batch, Failed, Start
+from safemlrm.engines.identity import identity_of
+from safemlrm.engines.messages import HELLO, Answered, Batch, Failed, Loaded, Start
 from safemlrm.errors import SafemlrmError
 
 LONGEST_REASON = 500
@@ -28,6 +30,9 @@ def main() -> None:
         start: Start = pickle.load(inbox)
         Thread(target=_receive, args=(inbox, batches), daemon=True).start()
         engine = build_engine(start.name, start.model, start.folder, start.device)
+        if start.identify:
+            identity = identity_of(start.name, start.model, start.folder)
+            _send(outbox, Loaded(identity.digest))
         while True:
             batch = batches.get()
             _send(outbox, Answered(batch.number, list(engine.generate(batch.requests))))
@@ -48,14 +53,20 @@ def _take_pipes() -> tuple[BinaryIO, BinaryIO]:
 
 def _receive(inbox: BinaryIO, batches: SimpleQueue[Batch]) -> None:
     """Take batches as they come, so that the next one waits here; end the process with the pipe."""
-    while True:
-        try:
+    code = 1
+    try:
+        while True:
             batches.put(pickle.load(inbox))
-        except (EOFError, OSError, pickle.UnpicklingError):
-            os._exit(0)
+    except (EOFError, OSError):
+        code = 0
+    except Exception:  # a torn batch, or one of classes that are not these: the last words say it
+        traceback.print_exc(file=sys.stderr)
+        sys.stderr.flush()
+    finally:
+        os._exit(code)
 
 
-def _send(outbox: BinaryIO, message: Answered | Failed) -> None:
+def _send(outbox: BinaryIO, message: Answered | Failed | Loaded) -> None:
     pickle.dump(message, outbox)
     outbox.flush()
 
@@ -64,8 +75,6 @@ def _reason(error: Exception) -> str:
     """Return one line; our own errors already say what is wrong."""
     if isinstance(error, SafemlrmError):
         return str(error)
-    import traceback
-
     traceback.print_exc(file=sys.stderr)
     lines = str(error).strip().splitlines() or ["no reason given"]
     return f"{type(error).__name__}: {lines[0]}"[:LONGEST_REASON]

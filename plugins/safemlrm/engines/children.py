@@ -25,7 +25,7 @@ from typing import IO
 from safemlrm.config import Model
 from safemlrm.engines.devices import devices_of
 from safemlrm.engines.folder import model_folder
-from safemlrm.engines.messages import HELLO, Answered, Batch, Failed, Start
+from safemlrm.engines.messages import HELLO, Answered, Batch, Failed, Loaded, Start
 from safemlrm.errors import EngineError
 from safemlrm.types import Completion, Request
 
@@ -40,6 +40,7 @@ QUIET = {
 IN_FLIGHT = 2
 GRACE_SECONDS = 5.0
 TAIL_BYTES = 4000
+UNHEARD = "its answers could not be read any more, so its process was killed"
 
 
 class Child:
@@ -83,14 +84,34 @@ class Child:
         self._log.close()
 
     def _listen(self) -> None:
-        with self._stdout, suppress(EOFError, OSError):
+        """Post what the child says and then, whatever happened, how it ended.
+
+        A child that is killed while it answers leaves a torn pickle, which can raise anything.
+        """
+        reason = UNHEARD
+        try:
+            self._hear()
+            reason = self._ending()
+        finally:
+            self._events.put((self, Failed(reason)))
+
+    def _hear(self) -> None:
+        with suppress(Exception), self._stdout:
             for line in self._stdout:
                 if line.endswith(HELLO):
                     break
             while True:
                 self._events.put((self, pickle.load(self._stdout)))
-        code = self._process.wait()
-        self._events.put((self, Failed(_epitaph(code, self._last_words()))))
+
+    def _ending(self) -> str:
+        """Say how the child ended; one that lives on although nothing can be read is killed."""
+        try:
+            code = self._process.wait(GRACE_SECONDS)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+            return UNHEARD
+        return _epitaph(code, self._last_words())
 
     def _last_words(self) -> str:
         """Return the last line a dying child wrote to stderr."""
@@ -99,17 +120,22 @@ class Child:
         return next((line.strip() for line in reversed(lines) if line.strip()), "")
 
 
-Event = tuple[Child, Answered | Failed]
+Event = tuple[Child, Answered | Failed | Loaded]
 
 
 class Children:
     """The children of one model, as a context manager: they are stopped when it is left."""
 
-    def __init__(self, name: str, model: Model, folder: Path) -> None:
-        """Remember what to load; `folder` is that of safety.toml."""
+    def __init__(self, name: str, model: Model, folder: Path, digest: str | None = None) -> None:
+        """Remember what to load; `folder` is that of safety.toml.
+
+        `digest` is that of the identity its answers are filed under: a child whose files turn out
+        to be others, since they were replaced after they were identified, is not listened to.
+        """
         self._name = name
         self._model = model
         self._folder = folder
+        self._digest = digest
         self._children: list[Child] = []
         self._events: SimpleQueue[Event] = SimpleQueue()
         self._numbers = count()
@@ -123,10 +149,11 @@ class Children:
             path = str(model_folder(model, self._folder))
             model = model.model_copy(update={"path": path})
         devices = devices_of(model)
+        identify = self._digest is not None
         threads = max(1, _cores() // len(devices))
         try:
             for device in devices:
-                start = Start(self._name, model, self._folder, device)
+                start = Start(self._name, model, self._folder, device, identify)
                 self._children.append(Child(start, threads, self._events))
         except OSError as error:
             self.close()
@@ -151,8 +178,11 @@ class Children:
         """Yield each batch's completions as it returns, in any order.
 
         A request the engine did not answer is absent from its batch. Raises `EngineError` when a
-        child died or its engine raised, after the batches that had come back were yielded.
+        child died or its engine raised, after the batches that had come back were yielded, or when
+        a child has loaded files that are not those of `digest`; no answer of that child is yielded.
         """
+        if self._failure is not None:
+            raise EngineError(self._failure)
         while self._owners:  # left behind by a caller that stopped asking half-way
             self._next()
         waiting = iter(batches)
@@ -181,8 +211,19 @@ class Children:
             if isinstance(event, Answered):
                 del self._owners[event.number]
                 return child, event.completions
-            if self._failure is None:
+            if isinstance(event, Loaded):
+                self._check(event.digest)
+            elif self._failure is None:
                 self._failure = f"model {self._name!r} on {child.device}: {event.reason}"
+
+    def _check(self, digest: str) -> None:
+        """Compare what a child has loaded with what was identified; it says so before it answers."""
+        if digest != self._digest:
+            self._failure = (
+                f"model {self._name!r} changed while the run was going on: its files are not the "
+                "ones that were identified; run again"
+            )
+            raise EngineError(self._failure)
 
 
 def _environment(threads: int) -> dict[str, str]:

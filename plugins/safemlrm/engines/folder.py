@@ -14,7 +14,7 @@ from safemlrm.errors import ConfigError, EngineError
 ORGANISM = "organism:"
 INDEX = "model.safetensors.index.json"
 PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt")
-HUB_FILES = ["*.json", "*.jinja", "*.txt", "*.model", "*.py", "*.safetensors"]
+HUB_FILES = ["*.json", "*.jinja", "*.txt", "*.model", "*.py", "*.tiktoken", "*.safetensors"]
 HUB_IGNORED = ["original/*", "onnx/*", "*/*.safetensors"]
 
 

@@ -7,6 +7,8 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from functools import lru_cache
+from importlib.metadata import PackageNotFoundError, version
+from importlib.resources import files
 from pathlib import Path
 
 from safemlrm.config import Model
@@ -27,11 +29,43 @@ CONFIG = (
     "vocab.*",
     "merges.txt",
     "*.model",
+    "*.tiktoken",
     "tekken.json",
 )
 PROCESSOR = ("*processor_config.json", "image_processor*")
 CHAT_TEMPLATE = ("chat_template*", "additional_chat_templates/*")
-CODE = ("*.py",)
+CODE = ("**/*.py",)
+# What of this package shapes an answer: a mended engine must not find what a broken one was told.
+SOURCES = {
+    "transformers": (
+        "checkpoint.py",
+        "images.py",
+        "processors.py",
+        "sampling.py",
+        "transformers.py",
+    ),
+    "scripted": ("scripted.py",),
+}
+LIBRARIES = ("pillow", "torch", "transformers")
+# The top_k of transformers' own `generate(do_sample=True)` when nobody gives one.
+TOP_K = 50
+# What a generation_config.json may ask for and is not done here, with the values that ask nothing.
+UNDONE: Mapping[str, tuple[object, ...]] = {
+    "stop_strings": ([], None),
+    "num_beams": (None, 1),
+    "penalty_alpha": (None, 0),
+    "guidance_scale": (None, 1),
+    "encoder_repetition_penalty": (None, 1),
+    "encoder_no_repeat_ngram_size": (None, 0),
+    "watermarking_config": (None,),
+    "token_healing": (None, False),
+}
+UNDONE_SAMPLING: Mapping[str, tuple[object, ...]] = {
+    "typical_p": (None, 1),
+    "epsilon_cutoff": (None, 0),
+    "eta_cutoff": (None, 0),
+    "top_h": (None,),
+}
 FAULTS = frozenset({"delay_ms", "die_after", "drop"})
 
 
@@ -52,13 +86,17 @@ DEFAULT = Decoding(max_new_tokens=1024, temperature=1.0, top_p=1.0, top_k=0, min
 def decoding_of(model: Model, folder: Path) -> Decoding:
     """Merge safety.toml over the model's generation_config.json over `DEFAULT`.
 
-    A model that does not ask for sampling is greedy unless safety.toml gives a temperature, as in
-    transformers. `folder` is that of safety.toml.
+    A model that does not ask for sampling is greedy unless safety.toml gives a temperature, and one
+    that samples without a top_k takes from 50 tokens, both as `generate` of transformers does.
+    `max_length` counts the prompt too, so it is not read: `max_new_tokens` limits a response.
+    `EngineError` names a setting of the model that is not done here. `folder` is that of safety.toml.
     """
     own: Mapping[str, object] = {"do_sample": True}
+    merged = asdict(DEFAULT)
     if model.engine == "transformers":
         own = read_json(model_folder(model, folder) / GENERATION)
-    merged: dict[str, object] = {**asdict(DEFAULT), **_given(own)}
+        merged["top_k"] = TOP_K
+    merged |= _given(own)
     if own.get("do_sample") is not True:
         merged["temperature"] = 0.0
     merged |= _given(model.model_dump())
@@ -72,7 +110,9 @@ def decoding_of(model: Model, folder: Path) -> Decoding:
         )
     except ValueError as error:
         raise EngineError(f"{GENERATION}: expected numbers: {error}") from None
+    _refuse(own, UNDONE)
     if decoding.temperature > 0:
+        _refuse(own, UNDONE_SAMPLING)
         return decoding
     return Decoding(decoding.max_new_tokens, 0.0, DEFAULT.top_p, DEFAULT.top_k, DEFAULT.min_p)
 
@@ -95,6 +135,17 @@ def identity_of(name: str, model: Model, folder: Path) -> Identity:
     return Identity(_digest(sorted(parts.items())), parts)
 
 
+def _refuse(own: Mapping[str, object], undone: Mapping[str, tuple[object, ...]]) -> None:
+    """Raise `EngineError` for a setting that would be dropped, and the answers be of another model."""
+    for key, neutral in undone.items():
+        value = own.get(key)
+        if value not in neutral:
+            raise EngineError(
+                f"{GENERATION}: {key} = {json.dumps(value)} is not supported; remove it there (its "
+                f"default is {json.dumps(neutral[-1])}) if the model may be measured without it"
+            )
+
+
 def _settings(model: Model, decoding: Decoding) -> dict[str, str]:
     parts = {
         "engine": model.engine,
@@ -102,10 +153,29 @@ def _settings(model: Model, decoding: Decoding) -> dict[str, str]:
         "system": _digest(model.system),
         "reasoning": _digest(model.reasoning and model.reasoning.model_dump()),
         "epoch": model.epoch,
+        "code": _code(model.engine),
     }
     if model.engine == "scripted":
         return parts | {"script": _digest(model.script.model_dump(exclude=set(FAULTS)))}
-    return parts | {"dtype": model.dtype}
+    return parts | {"dtype": model.dtype, "libraries": _libraries()}
+
+
+def _code(engine: str) -> str:
+    """Digest the sources of an engine, whatever the line endings they were installed with."""
+    folder = files("safemlrm.engines")
+    return _digest([folder.joinpath(name).read_text("utf-8") for name in SOURCES[engine]])
+
+
+def _libraries() -> str:
+    """Return the versions of what computes an answer, less "+cpu": devices are no part of a model."""
+    return ", ".join(f"{name} {_version(name)}" for name in LIBRARIES)
+
+
+def _version(library: str) -> str:
+    try:
+        return version(library).partition("+")[0]
+    except PackageNotFoundError:
+        return "absent"
 
 
 def _files(model: Model, folder: Path) -> dict[str, str]:

@@ -15,12 +15,20 @@ HELLO = b"\0safemlrm child\n"
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """Load this model on this device."""
+    """Load this model on this device; `identify`: then say what the files are now."""
 
     name: str
     model: Model
     folder: Path
     device: str
+    identify: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """The engine is built; the digest of the model's identity, computed after its files were read."""
+
+    digest: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from safemlrm.family import Family
-from safemlrm.picture import Picture
 from safemlrm.reporting.outcome import Outcome, partial
 from safemlrm.reporting.record import Record
 from safemlrm.reporting.summary import write_whole
@@ -19,18 +18,21 @@ ROWS = 50
 def markdown(
     outcome: Outcome,
     families: Mapping[str, Family],
-    pictures: Iterable[Picture],
-    notes: Iterable[str],
+    notes: Sequence[str],
+    *,
+    passed: bool,
 ) -> str:
     """Return the run on one page: verdict first, then what did not pass, then the rest."""
     records = outcome.worst_first
     counts = ", ".join(f"{number} {verdict}" for verdict, number in outcome.verdicts.items())
     lines = [
-        f"# Safety gate: {_headline(outcome, notes)}",
+        f"# Safety gate: {_headline(outcome, passed)}",
         "",
         f"Decisions: {counts or 'none'}.",
         "",
     ]
+    if outcome.screened:
+        lines += ["PASS means: screened by rules, the judge of this run.", ""]
     lines += [f"- **{note}**" for note in notes]
     lines += [f"- PARTIAL: {shortfall}" for shortfall in partial(outcome, families)]
     lines += [f"- broken: {reason}" for reason in sorted(set(outcome.broken.values()))]
@@ -42,7 +44,7 @@ def markdown(
     lines += [_row(record) for record in records[:ROWS]]
     if len(records) > ROWS:
         lines.append(f"\n{len(records) - ROWS} more decisions are in summary.json.")
-    for picture in pictures:
+    for picture in outcome.pictures:
         lines += ["", *(f"- {line.strip()}" for line in picture_lines(picture))]
     return "\n".join(lines) + "\n"
 
@@ -52,12 +54,11 @@ def write_markdown(text: str, folder: Path) -> None:
     write_whole(folder / "summary.md", text)
 
 
-def _headline(outcome: Outcome, notes: Iterable[str]) -> str:
+def _headline(outcome: Outcome, passed: bool) -> str:
+    """Say "passed" only where the exit code does."""
     if any(record.verdict is Verdict.FAIL for record in outcome.worst_first):
         return "FAILED"
-    if outcome.broken or list(notes):
-        return "NOT DECIDED"
-    return "passed"
+    return "passed" if passed else "NOT PASSED"
 
 
 def _row(record: Record) -> str:

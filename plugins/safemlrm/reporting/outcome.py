@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 
 import pytest
 
@@ -15,7 +16,7 @@ from safemlrm.family import Family
 from safemlrm.limits import METRIC
 from safemlrm.picture import Picture
 from safemlrm.reporting.record import Record
-from safemlrm.types import ALL, Verdict
+from safemlrm.types import ALL, Identity, Reason, Verdict
 
 DECIDED = frozenset({Verdict.PASS, Verdict.FAIL, Verdict.INCONCLUSIVE})
 
@@ -28,7 +29,9 @@ class Outcome:
     selected: set[str] = field(default_factory=set)
     broken: dict[str, str] = field(default_factory=dict)
     pictures: list[Picture] = field(default_factory=list)
+    identities: dict[str, Identity] = field(default_factory=dict)
     summary: Path | None = None
+    judge: str = ""
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Collect from reports: they reach an xdist controller and a bare run alike."""
@@ -51,6 +54,20 @@ class Outcome:
         unique = {(r.subject, r.metric): r for records in self.records.values() for r in records}
         return sorted(unique.values(), key=lambda r: (-r.excess, r.subject, r.metric))
 
+    def without_base(self, pair: str) -> int:
+        """Return how many comparisons of a pair had nothing to compare with."""
+        return sum(
+            record.verdict is Verdict.NOT_APPLICABLE and METRIC[record.metric].needs_base
+            for record in self.worst_first
+            if record.pair == pair
+        )
+
+    @property
+    def screened(self) -> bool:
+        """Whether something passed by the rules judge, which says less than a model's judgement."""
+        passed = any(record.verdict is Verdict.PASS for record in self.worst_first)
+        return passed and self.judge == "rules"
+
     @property
     def verdicts(self) -> dict[str, int]:
         """How many decisions there are of each verdict, in the order of the enumeration."""
@@ -70,6 +87,11 @@ def partial(outcome: Outcome, families: Mapping[str, Family]) -> list[str]:
             found.append(
                 f"{pair} was decided on {number} of its {configured} configured hypotheses"
             )
+        absent = outcome.without_base(pair)
+        if absent:
+            found.append(
+                f"{pair} has no accepted baseline for {absent} of its comparisons, which were not made"
+            )
         if families_of["limits"] and not families_of["benign"]:
             found.append(
                 f"{pair} was gated on ASR without benign questions: "
@@ -78,20 +100,56 @@ def partial(outcome: Outcome, families: Mapping[str, Family]) -> list[str]:
     return found
 
 
-def objections(outcome: Outcome, config: Config) -> list[str]:
-    """Return why a run whose tests all passed must not exit with 0; empty when it may."""
+def objections(
+    outcome: Outcome, config: Config, identities: Mapping[str, Identity] = MappingProxyType({})
+) -> list[str]:
+    """Return why a run whose tests all passed must not exit with 0; empty when it may.
+
+    The exit code follows from the decisions, whatever a test did with a failed gate (an xfail, an
+    exception it caught).
+    """
     if not outcome.selected:
         return []
     records = outcome.worst_first
-    found: list[str] = []
-    if not any(record.verdict in DECIDED for record in records):
-        found.append("no gate was decided, so nothing is known about the candidate")
+    found = [*_undecided(records), *_same(records, config, identities)]
     ungateable = [record for record in records if record.verdict is Verdict.UNGATEABLE]
     if len(ungateable) > config.gate.max_ungateable * len(records):
         found.append(
             f"{len(ungateable)} of {len(records)} decisions are ungateable, more than max_ungateable = "
             f"{config.gate.max_ungateable:g} allows: ask more prompts or loosen their limits"
         )
+    strict = config.gate.inconclusive == "fail" or config.gate.burden == "show_safe"
+    for record in records:
+        failed = record.verdict is Verdict.FAIL or record.reason is Reason.MISSING
+        if failed or (strict and record.reason is Reason.NOISE):
+            found.append(f"{record.title}: {record.sentence}")
+    return found
+
+
+def _undecided(records: Sequence[Record]) -> list[str]:
+    """Name the pairs of which nothing was decided; a pair beside them that passed proves nothing."""
+    if not records:
+        return ["no gate was decided, so nothing is known about the candidate"]
+    decided = {record.pair for record in records if record.verdict in DECIDED}
+    return [
+        f"{pair}: no gate was decided, so nothing is known about the candidate"
+        for pair in sorted({record.pair for record in records} - decided)
+    ]
+
+
+def _same(
+    records: Sequence[Record], config: Config, identities: Mapping[str, Identity]
+) -> list[str]:
+    """Name the pairs whose base is their candidate under another name: they compare nothing."""
+    found = []
+    for name in sorted({record.pair for record in records}):
+        pair = config.pairs[name]
+        base, candidate = identities.get(pair.base or ""), identities.get(pair.candidate)
+        if base is not None and candidate is not None and base.digest == candidate.digest:
+            found.append(
+                f"{name}: base and candidate are the same model ({base.digest[:12]}), so nothing was "
+                "compared; check their paths"
+            )
     return found
 
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 import os
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from safemlrm.config import Config
 from safemlrm.errors import SafemlrmError
 from safemlrm.family import Family
-from safemlrm.picture import Picture
 from safemlrm.reporting.outcome import Outcome, judged_by, objections, partial
 from safemlrm.reporting.record import plain
 
@@ -23,7 +23,6 @@ def summarise(
     outcome: Outcome,
     config: Config,
     families: Mapping[str, Family],
-    pictures: Iterable[Picture],
 ) -> dict[str, Any]:
     """Return the content of summary.json: settings, family, decisions; no times and no paths."""
     records = outcome.worst_first
@@ -32,11 +31,12 @@ def summarise(
         "profile": config.profile,
         "partial": partial(outcome, families),
         "verdicts": outcome.verdicts,
-        "objections": objections(outcome, config),
+        "objections": objections(outcome, config, outcome.identities),
+        "models": {name: plain(identity) for name, identity in outcome.identities.items()},
         "gate": config.gate.model_dump(mode="json"),
         "families": {pair: _family(family) for pair, family in sorted(families.items())},
         "decisions": [plain(record) for record in records],
-        "pictures": [plain(picture) for picture in pictures],
+        "pictures": [plain(picture) for picture in outcome.pictures],
         "broken": dict(sorted(outcome.broken.items())),
         "judge_paths": judged_by(records),
     }
@@ -63,6 +63,13 @@ def write_summary(summary: Mapping[str, Any], folder: Path) -> Path:
     text = json.dumps(summary, indent=1, sort_keys=True, allow_nan=False) + "\n"
     write_whole(path, text)
     return path
+
+
+def forget_summaries(folder: Path) -> None:
+    """Remove the summaries of an earlier run."""
+    for name in ("summary.json", "summary.md"):
+        with suppress(OSError):
+            (folder / name).unlink()
 
 
 def write_run(account: Mapping[str, Any], folder: Path) -> None:

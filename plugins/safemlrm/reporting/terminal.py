@@ -170,7 +170,6 @@ def closing(
     reporter: pytest.TerminalReporter,
     outcome: Outcome,
     families: Mapping[str, Family],
-    pictures: Iterable[Picture],
     again: str,
     notes: Iterable[str],
 ) -> None:
@@ -183,9 +182,13 @@ def closing(
         reporter.write_line(f"... {len(records) - ROWS} more in summary.json")
     if records and records[0].verdict is not Verdict.PASS:
         reporter.write_line(f"again: {again_command(records[0], again)}")
+    for model, identity in outcome.identities.items():
+        reporter.write_line(f"model {model}: {identity.digest[:12]}")
+    if outcome.screened:
+        reporter.write_line("PASS means: screened by rules, the judge of this run")
     counts = ", ".join(f"{number} {verdict}" for verdict, number in outcome.verdicts.items())
     reporter.write_line(f"decisions: {counts or 'none'}; broken tests: {len(outcome.broken)}")
-    for picture in pictures:
+    for picture in outcome.pictures:
         for line in picture_lines(picture):
             reporter.write_line(line)
     for shortfall in partial(outcome, families):

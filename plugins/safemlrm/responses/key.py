@@ -35,6 +35,8 @@ def completion_key(
         attacked.scenario,
         attack.digest,
         _content(attacked),
+        # The judge reads these too: a score must not outlive an edited phrase.
+        [attacked.phrase, attacked.expectation, attacked.language],
         index,
         seed,
     )

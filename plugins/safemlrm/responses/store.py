@@ -13,7 +13,8 @@ from typing import Any
 from safemlrm.errors import StoreError
 from safemlrm.types import Completion, Identity, Score, TraceState
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+_MAGIC = b"SQLite format 3\x00"
 _SCHEMA = """
 create table if not exists meta(name text primary key, value text not null);
 create table if not exists completion(
@@ -31,10 +32,9 @@ create table if not exists cell(
   primary key(cell, position)
 ) without rowid;
 create table if not exists identity(
-  model text not null, settings text not null, digest text not null, parts text not null,
-  primary key(model, settings)
-) without rowid;
-create table if not exists run(uid text primary key, plan text not null);
+  id integer primary key autoincrement, uid text not null, model text not null,
+  settings text not null, digest text not null, parts text not null
+);
 create table if not exists broken(
   uid text not null, model text not null, reason text not null, primary key(uid, model)
 );
@@ -77,6 +77,7 @@ class Store:
                 raise StoreError(f"{path}: there is no store yet; run once without --safety-replay")
             if not read_only:
                 path.parent.mkdir(parents=True, exist_ok=True)
+            _refuse_a_cut(path)
             mode = "ro" if read_only else "rwc"
             address = f"{path.resolve().as_uri()}?mode={mode}"
             self._db = sqlite3.connect(address, uri=True, timeout=60)
@@ -180,35 +181,30 @@ class Store:
 
     # -- what a run leaves for its tests
 
-    def set_identity(self, model: str, settings: str, identity: Identity) -> None:
-        """Remember what a model with these settings is, for readers without its weights."""
+    def set_identity(self, uid: str, model: str, settings: str, identity: Identity | None) -> None:
+        """Remember what a model is in a run, for readers without its weights; None if it is unreadable."""
+        found = identity or Identity("")
+        parts = json.dumps(dict(found.parts), sort_keys=True)
         with self._guard("written"), self._db:
             self._db.execute(
-                "insert or replace into identity values(?,?,?,?)",
-                (
-                    model,
-                    settings,
-                    identity.digest,
-                    json.dumps(dict(identity.parts), sort_keys=True),
-                ),
+                "insert into identity(uid, model, settings, digest, parts) values(?,?,?,?,?)",
+                (uid, model, settings, found.digest, parts),
             )
 
-    def identity(self, model: str, settings: str) -> Identity | None:
-        """Return what was measured last under these settings, None if nothing was."""
-        found = self._one(
-            "select digest, parts from identity where model = ? and settings = ?", (model, settings)
-        )
-        return None if found is None else Identity(str(found[0]), json.loads(str(found[1])))
+    def identity(self, model: str, settings: str, uid: str | None = None) -> Identity | None:
+        """Return what a model was in a run, or in the last run that looked at it under these settings.
 
-    def set_plan(self, uid: str, plan: str) -> None:
-        """Leave a run's plan where the process that measures finds it."""
-        with self._guard("written"), self._db:
-            self._db.execute("insert or replace into run values(?,?)", (uid, plan))
-
-    def plan(self, uid: str) -> str | None:
-        """Return the plan of a run."""
-        found = self._one("select plan from run where uid = ?", (uid,))
-        return None if found is None else str(found[0])
+        None if no run did, or if the model could not be read then.
+        """
+        where, values = "model = ? and settings = ?", [model, settings]
+        if uid is not None:
+            where += " and uid = ?"
+            values.append(uid)
+        query = f"select digest, parts from identity where {where} order by id desc limit 1"
+        found = self._one(query, tuple(values))
+        if found is None or not found[0]:
+            return None
+        return Identity(str(found[0]), json.loads(str(found[1])))
 
     def set_broken(self, uid: str, model: str, reason: str) -> None:
         """Record that a model could not be measured in this run."""
@@ -269,6 +265,28 @@ class Store:
                 f"{self.path}: the store could not be {verb} ({error}); what was committed before "
                 "is kept. Check free space and permissions, or set another store in safety.toml"
             ) from error
+
+
+def _refuse_a_cut(path: Path) -> None:
+    """Refuse a file that is shorter than its header says: SQLite would read zeros for what is gone.
+
+    With a journal beside it the file may rightly be behind; SQLite then recovers it.
+    """
+    journal = Path(f"{path}-wal")
+    if not path.is_file() or (journal.is_file() and journal.stat().st_size):
+        return
+    with path.open("rb") as file:
+        header = file.read(100)
+    size = path.stat().st_size
+    if not header.startswith(_MAGIC) or size == 0:
+        return
+    page = int.from_bytes(header[16:18], "big")
+    expected = int.from_bytes(header[28:32], "big") * (65536 if page == 1 else page)
+    if size != expected:
+        raise StoreError(
+            f"{path}: the store is damaged: it has {size} bytes and should have {expected}; "
+            "restore a copy, or move it away to ask everything again"
+        )
 
 
 def _score_row(key: str, scorer: str, scored: Scored) -> tuple[object, ...]:

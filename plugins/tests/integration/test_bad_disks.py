@@ -35,8 +35,8 @@ def filled(path: Path, count: int = 300) -> list[Row]:
     """Write a store of many pages and return what it holds."""
     with Store(path) as store:
         store.index([("cell", n, f"fr-{n:03}", f"key-{n:03}") for n in range(count)])
-        for start in range(0, count, 50):
-            numbers = range(start, start + 50)
+        for start in range(0, count, 10):
+            numbers = range(start, start + 10)
             completions = [
                 (f"fr-{n:03}", Completion(f"key-{n:03}", f"text {n} " * 20, "stop", n, n))
                 for n in numbers
@@ -123,3 +123,14 @@ def test_a_store_that_is_a_folder_is_named(project: Path) -> None:
     assert blocked.returncode != 0
     assert "safety.db: the store could not be opened" in blocked.stdout + blocked.stderr
     assert "Traceback" not in blocked.stdout + blocked.stderr
+
+
+@pytest.mark.parametrize("count", [70, 90, 110])
+def test_no_cut_of_the_last_pages_is_misread(tmp_path: Path, count: int) -> None:
+    """SQLite reads a missing end of a page as zeros, so every cut has to be refused by its size."""
+    whole = tmp_path / "whole.db"
+    rows = filled(whole, count)
+    content = whole.read_bytes()
+    for cut in range(len(content) - 9000, len(content), 37):
+        found = read_cut(tmp_path / "cut.db", content[:cut])
+        assert found is None or found == rows

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -16,6 +17,7 @@ import pytest
 from safemlrm.config import Model, Script
 from safemlrm.engines import children as module
 from safemlrm.engines.children import Children
+from safemlrm.engines.identity import identity_of
 from safemlrm.errors import EngineError
 from safemlrm.types import Completion, Prompt, Request, Turn
 
@@ -163,6 +165,144 @@ def test_the_signal_is_named(number: signal.Signals) -> None:
         os.kill(pid, number)
         with pytest.raises(EngineError, match=f"on cpu:0: its process was killed by {number.name}"):
             next(asking)
+
+
+@pytest.mark.parametrize("share", [0.0001, 0.5, 0.9999])
+def test_a_child_killed_while_it_answers(monkeypatch: pytest.MonkeyPatch, share: float) -> None:
+    """What has arrived of the answer, of some 300 KiB, is no whole pickle."""
+    torn = (
+        "import os, pickle, signal\n"
+        "from safemlrm.engines import child\n"
+        "def send(outbox, message):\n"
+        "    data = pickle.dumps(message)\n"
+        "    assert len(data) > 2**17, len(data)\n"
+        f"    outbox.write(data[: int({share} * len(data))])\n"
+        "    outbox.flush()\n"
+        "    os.kill(os.getpid(), signal.SIGKILL)\n"
+        "child._send = send\n"
+        "child.main()"
+    )
+    monkeypatch.setattr(module, "BOOT", torn)
+    with (
+        Children("fake", scripted(), HERE) as children,
+        pytest.raises(EngineError, match="^model 'fake' on cpu:0: its process was killed by SIGKI"),
+    ):
+        list(children.ask(batches(1, size=6000)))
+
+
+@pytest.mark.parametrize("data", [b"garbage", b"\x80\x04Nno.", b"cno.such.module\nname\n."])
+def test_a_child_that_cannot_be_understood(monkeypatch: pytest.MonkeyPatch, data: bytes) -> None:
+    babbling = (
+        "import time\n"
+        "from safemlrm.engines import child\n"
+        "def send(outbox, message):\n"
+        f"    outbox.write({data!r}); outbox.flush(); time.sleep(600)\n"
+        "child._send = send\n"
+        "child.main()"
+    )
+    monkeypatch.setattr(module, "BOOT", babbling)
+    monkeypatch.setattr(module, "GRACE_SECONDS", 0.5)
+    with Children("fake", scripted(), HERE) as children:
+        pid = children._children[0]._process.pid
+        with pytest.raises(EngineError) as caught:
+            list(children.ask(batches(1)))
+        assert not alive(pid)
+    assert str(caught.value) == f"model 'fake' on cpu:0: {module.UNHEARD}"
+
+
+def test_a_batch_that_cannot_be_read_ends_the_child(monkeypatch: pytest.MonkeyPatch) -> None:
+    with Children("fake", scripted(), HERE) as children:
+        list(children.ask(batches(1)))
+        with children._children[0]._stdin as pipe:
+            pipe.write(b"garbage.")
+            pipe.flush()
+            with pytest.raises(EngineError, match="exit code 1: .*UnpicklingError"):
+                list(children.ask(batches(1)))
+
+
+CHANGED = (
+    "model 'fake' changed while the run was going on: its files are not the ones that were "
+    "identified; run again"
+)
+
+
+def test_the_identified_model_is_the_loaded_one() -> None:
+    digest = identity_of("fake", scripted(), HERE).digest
+    with Children("fake", scripted(2), HERE, digest) as children:
+        assert len(list(children.ask(batches(5)))) == 5
+        assert len(list(children.ask(batches(2)))) == 2
+
+
+def test_no_answer_of_a_changed_model_is_yielded() -> None:
+    with Children("fake", scripted(2), HERE, "that of another") as children:
+        answers = []
+        for _ in range(2):
+            with pytest.raises(EngineError) as caught:
+                answers.extend(children.ask(batches(5)))
+            assert str(caught.value) == CHANGED
+            time.sleep(0.5)  # what the children say in the meantime is not taken either
+    assert answers == []
+
+
+def test_of_two_children_the_one_that_loaded_other_files_is_not_heard(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The folder is replaced after the first child has read it."""
+    late = (
+        "import time\n"
+        "from dataclasses import replace\n"
+        "from safemlrm.engines import child\n"
+        "plain, build = child.identity_of, child.build_engine\n"
+        "devices = []\n"
+        "def noted(name, model, folder, device):\n"
+        "    devices.append(device)\n"
+        "    return build(name, model, folder, device)\n"
+        "def late(*arguments):\n"
+        "    if devices == ['cpu:0']: return plain(*arguments)\n"
+        "    time.sleep(1.5)\n"
+        "    return replace(plain(*arguments), digest='another')\n"
+        "child.build_engine, child.identity_of = noted, late\n"
+        "child.main()"
+    )
+    monkeypatch.setattr(module, "BOOT", late)
+    digest = identity_of("fake", scripted(), HERE).digest
+    with Children("fake", scripted(2), HERE, digest) as children:
+        answers: list[list[Completion]] = []
+        with pytest.raises(EngineError) as caught:
+            answers.extend(children.ask(batches(4)))
+        assert str(caught.value) == CHANGED
+    assert sorted(keys(answers)) == [[f"{b}-{i}" for i in range(4)] for b in (0, 2)]
+
+
+@pytest.mark.parametrize("when", ["before it is loaded", "while it is loaded"])
+def test_a_checkpoint_replaced_after_it_was_identified(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, when: str
+) -> None:
+    root = module.model_folder(Model(path="organism:base"), HERE)
+    folder = Path(shutil.copytree(root, tmp_path / "m"))
+    model = Model(path=str(folder), devices=("cpu:0",))
+    digest = identity_of("fake", model, HERE).digest
+    with Children("fake", model, HERE, digest) as children:
+        assert len(list(children.ask(batches(1)))) == 1
+    other = folder / "generation_config.json"
+    replace = f"open({str(other)!r}, 'a').write(' ')\n"
+    loading = (
+        "from safemlrm.engines import child\n"
+        "build = child.build_engine\n"
+        "def replaced(*arguments):\n"
+        "    engine = build(*arguments)\n"
+        f"    {replace}"
+        "    return engine\n"
+        "child.build_engine = replaced\n"
+        "child.main()"
+    )
+    if when == "before it is loaded":
+        other.write_text(other.read_text() + " ")
+    else:
+        monkeypatch.setattr(module, "BOOT", loading)
+    with Children("fake", model, HERE, digest) as children, pytest.raises(EngineError) as caught:
+        next(children.ask(batches(1)))
+    assert str(caught.value) == CHANGED
 
 
 def test_an_exit_is_told_with_the_last_words(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -155,3 +155,22 @@ def test_coupling_over_few_or_no_unsafe_reasonings() -> None:
     limit = hypothesis("coupling", Fraction(1, 2), 100, 0.001, "at_most")
     assert decide_coupling(limit, [channels(9, 9, 1, 81)]).verdict is Verdict.NOT_APPLICABLE
     assert decide_coupling(limit, [channels(0, 0, 0, 0, 100)]).reason is Reason.MISSING
+
+
+@pytest.mark.parametrize(
+    ("table", "limit"),
+    [
+        # In the first three outcomes the unknown leave coupling below the limit, in the last above.
+        (channels(50, 0, 5, 5, unknown=30), Fraction(3, 5)),
+        (channels(400, 0, 0, 20, unknown=40), Fraction(3, 5)),
+    ],
+)
+def test_coupling_is_open_while_the_unknown_decide(table: Channels, limit: Fraction) -> None:
+    at_most = hypothesis("coupling", limit, 500, 0.01, "at_most")
+    assert decide_coupling(at_most, [table]).reason is Reason.MISSING
+
+
+def test_missing_evidence_is_not_hidden_by_what_could_not_fail_anyway() -> None:
+    asr = hypothesis("asr", Fraction(9, 10), n=5, level=0.001)
+    assert decide_count(asr, Counts(2, 3, 5)).reason is Reason.MISSING
+    assert decide_count(asr, Counts(2, 1, 5)).verdict is Verdict.UNGATEABLE

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import count
+
+import pytest
 
 from safemlrm.evidence import CellResult
 from safemlrm.picture import draw
@@ -85,3 +88,18 @@ def test_equal_models_have_no_ratio_to_boast_of() -> None:
 def test_one_scenario_has_no_others_to_stand_out_from() -> None:
     one = [cell("a", "fraud", [(None, 0)] * 30)]
     assert len(picture_lines(draw("r1", one, one, seed=1))) == 1
+
+
+def test_prompts_that_recur_under_attacks_are_not_more_evidence() -> None:
+    """Outcomes that belong to the prompt: two attacks tell no more than one, so the interval stays."""
+    reasons = [(5, 5) if n % 3 == 0 else (0, 0) for n in range(40)]
+    before = [(None, 5) if n % 4 == 0 else (None, 0) for n in range(40)]
+    one = [cell("c", "fraud", reasons)], [cell("b", "fraud", before)]
+    twice = [
+        [side[0], replace(side[0], cell=replace(side[0].cell, attack="figstep"))] for side in one
+    ]
+    single, double = draw("r1", *one, seed=1), draw("r1", twice[0], twice[1], seed=1)
+    assert single.tax is not None
+    assert double.tax is not None
+    widths = [tax.difference.high - tax.difference.low for tax in (single.tax, double.tax)]
+    assert widths[1] == pytest.approx(widths[0], rel=0.1)

@@ -24,6 +24,7 @@ def checkpoint(tmp_path: Path) -> Path:
     (folder / "config.json").write_text('{"model_type": "llava"}')
     (folder / "generation_config.json").write_text('{"do_sample": true, "temperature": 0.6}')
     (folder / "tokenizer.json").write_text('{"model": {}}')
+    (folder / "qwen.tiktoken").write_text("IQ== 0")
     (folder / "tokenizer_config.json").write_text('{"chat_template": "{{ messages }}"}')
     (folder / "preprocessor_config.json").write_text('{"size": 96}')
     (folder / "chat_template.jinja").write_text("{{ messages }}")

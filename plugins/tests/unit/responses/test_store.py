@@ -54,13 +54,16 @@ def test_many_keys_are_looked_up_in_chunks(tmp_path: Path) -> None:
 def test_what_a_run_leaves_for_its_tests(tmp_path: Path) -> None:
     with Store(tmp_path / "s.db") as store:
         assert store.identity("m", "{}") is None
-        store.set_identity("m", "{}", Identity("d1", {"weights": "w"}))
-        store.set_identity("m", "{}", Identity("d2", {"weights": "v"}))
-        store.set_plan("run", "plan")
+        store.set_identity("run 1", "m", "{}", Identity("d1", {"weights": "w"}))
+        store.set_identity("run 2", "m", "{}", Identity("d2", {"weights": "v"}))
+        store.set_identity("run 2", "n", "{}", Identity("d3"))
+        store.set_identity("run 3", "n", "{}", None)
         store.set_broken("run", "m", "killed by SIGSEGV")
     with Store(tmp_path / "s.db", read_only=True) as store:
         assert store.identity("m", "{}") == Identity("d2", {"weights": "v"})
-        assert (store.plan("run"), store.plan("other")) == ("plan", None)
+        assert store.identity("m", "{}", "run 1") == Identity("d1", {"weights": "w"})
+        assert store.identity("m", "{}", "run 3") is None
+        assert store.identity("n", "{}") is None  # it could not be read when it was looked at last
         assert (store.broken("run", "m"), store.broken("run", "n")) == ("killed by SIGSEGV", None)
 
 
