@@ -22,6 +22,7 @@ lint: $(STAMP)
 bench: $(STAMP)
 	$(BIN)/python -m plugins.benchmarks.agreement
 	$(BIN)/python -m plugins.benchmarks.coverage
+	$(BIN)/python -m plugins.benchmarks.gate
 	$(BIN)/python -m plugins.benchmarks.batches
 	$(BIN)/python -m plugins.benchmarks.sharding
 	$(BIN)/python -m plugins.benchmarks.kill
