@@ -1,24 +1,21 @@
-"""safety.toml -> Config: read, overlay the profile, validate, check names against one another."""
+"""safety.toml -> Config: read, overlay the profile, validate, check the tables together."""
 
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
-from safemlrm.config.messages import explain, suggest
+from safemlrm.config.checks import contradictions
+from safemlrm.config.messages import NOT_KEYS, explain, suggest, unknown_key
 from safemlrm.config.schema import Config
 from safemlrm.errors import ConfigError
-from safemlrm.types import BASELINE
 
 Tables = dict[str, Any]
-RESERVED = frozenset(
-    {"all", "safety", "gpu", "skip", "skipif", "xfail", "parametrize", "usefixtures"}
-)
 
 
 def load_config(file: Path, profile: str | None = None) -> Config:
@@ -28,19 +25,32 @@ def load_config(file: Path, profile: str | None = None) -> Config:
     """
     tables = _read(file)
     profiles = tables.pop("profiles", {})
-    tables = _expand_star(tables)
+    _refuse(file, _profile_mistakes(profiles))
+    tables = _expand_star({"scenarios": {}, **tables}, [])
     if profile is not None:
         if profile not in profiles:
             raise ConfigError(
                 f"{file}: there is no [profiles.{profile}]{suggest(profile, profiles)}"
             )
-        tables = _overlay(tables, profiles[profile])
+        overlay = _expand_star(profiles[profile], _names(tables.get("scenarios")))
+        tables = _overlay(tables, overlay)
+    _refuse(file, [unknown_key(key) for key in NOT_KEYS if key in tables])
     try:
         config = Config(**tables, file=file.resolve(), profile=profile)
     except ValidationError as error:
-        raise ConfigError("\n".join(f"{file}: {line}" for line in explain(error))) from None
-    _check_names(config)
+        raise _complaint(file, explain(error)) from None
+    _refuse(file, contradictions(config))
     return config
+
+
+def _refuse(file: Path, mistakes: Iterable[str]) -> None:
+    found = list(mistakes)
+    if found:
+        raise _complaint(file, found)
+
+
+def _complaint(file: Path, mistakes: list[str]) -> ConfigError:
+    return ConfigError("\n".join(f"{file}: {line}" for line in mistakes))
 
 
 def _read(file: Path) -> Tables:
@@ -50,28 +60,51 @@ def _read(file: Path) -> Tables:
         raise ConfigError(
             f"{file}: no such file; write one, or name it with --safety-config"
         ) from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{file}: not valid TOML: {error}") from None
     except OSError as error:
         raise ConfigError(f"{file}: cannot be read: {error.strerror}") from None
+    except ArithmeticError:
+        raise ConfigError(f"{file}: not valid TOML: a number is out of range") from None
+    except ValueError as error:  # Bad TOML, bytes that are not UTF-8, or thousands of digits.
+        raise ConfigError(f"{file}: not valid TOML: {error}") from None
 
 
-def _expand_star(tables: Tables) -> Tables:
-    """Give every scenario what [scenarios."*"] says, unless the scenario says otherwise."""
-    scenarios = dict(tables.get("scenarios", {}))
-    star = scenarios.pop("*", {})
-    return {**tables, "scenarios": {name: {**star, **own} for name, own in scenarios.items()}}
+def _profile_mistakes(profiles: object) -> list[str]:
+    """Say what is wrong with the shape of the profiles, the one that is used or not."""
+    if not isinstance(profiles, dict):
+        return [f"profiles: expected tables named [profiles.NAME] (found {profiles!r})"]
+    mistakes = []
+    for name, profile in profiles.items():
+        if not isinstance(profile, dict):
+            mistakes.append(f"[profiles] {name}: expected a table (found {profile!r})")
+        elif "profiles" in profile:
+            mistakes.append(f"[profiles.{name}] profiles: a profile cannot hold profiles")
+    return mistakes
+
+
+def _names(scenarios: object) -> list[str]:
+    return list(scenarios) if isinstance(scenarios, dict) else []
+
+
+def _expand_star(tables: Tables, names: list[str]) -> Tables:
+    """Give every scenario what [scenarios."*"] says, unless the scenario says otherwise.
+
+    `names` are scenarios that are known from elsewhere. What is no table stays, to be complained of.
+    """
+    scenarios = tables.get("scenarios")
+    if not isinstance(scenarios, dict) or not isinstance(scenarios.get("*"), dict):
+        return tables
+    star = scenarios["*"]
+    expanded: Tables = {}
+    for name in dict.fromkeys([*names, *scenarios]):
+        own = scenarios.get(name, {})
+        expanded[name] = {**star, **own} if isinstance(own, dict) else own
+    del expanded["*"]
+    return {**tables, "scenarios": expanded}
 
 
 def _overlay(tables: Tables, profile: Tables) -> Tables:
-    """Merge a profile over the tables; its [scenarios."*"] speaks for every scenario."""
+    """Merge a profile over the tables, table by table."""
     merged = dict(tables)
-    profile = dict(profile)
-    if "*" in profile.get("scenarios", {}):
-        star = profile["scenarios"]["*"]
-        named = {name: own for name, own in profile["scenarios"].items() if name != "*"}
-        names = [*tables.get("scenarios", {}), *named]
-        profile["scenarios"] = {name: {**star, **named.get(name, {})} for name in names}
     for key, value in profile.items():
         known = merged.get(key)
         if isinstance(value, dict) and isinstance(known, dict):
@@ -79,42 +112,3 @@ def _overlay(tables: Tables, profile: Tables) -> Tables:
         else:
             merged[key] = value
     return merged
-
-
-def _check_names(config: Config) -> None:
-    """Slugs refer to one another and become markers, so they exist and are distinct."""
-    for name, pair in config.pairs.items():
-        for role in ("candidate", "base"):
-            model = getattr(pair, role)
-            if model is not None and (role, model) != ("base", BASELINE):
-                _known(model, config.models, f"[pairs.{name}] {role}", "[models.{}]", config)
-    if BASELINE in config.models:
-        raise ConfigError(
-            f'{config.file}: [models.{BASELINE}] cannot have this name: base = "{BASELINE}" stands '
-            "for the last accepted run"
-        )
-    _known(config.gate.judge, config.judges, "[gate] judge", "[judges.{}]", config)
-    owners: dict[str, str] = {}
-    for table in ("pairs", "scenarios", "attacks"):
-        for slug in getattr(config, table):
-            if slug in RESERVED:
-                raise ConfigError(
-                    f"{config.file}: [{table}.{slug}] would hide the pytest marker "
-                    f"{slug!r}; choose another name"
-                )
-            if slug in owners:
-                raise ConfigError(
-                    f"{config.file}: {slug!r} names both [{owners[slug]}.{slug}] and "
-                    f"[{table}.{slug}]; each name is a pytest marker, so rename one"
-                )
-            owners[slug] = table
-
-
-def _known(
-    name: str, names: Mapping[str, object] | Iterable[str], where: str, table: str, config: Config
-) -> None:
-    if name not in names:
-        raise ConfigError(
-            f"{config.file}: {where} = {name!r}, but there is no {table.format(name)}"
-            f"{suggest(name, names)}"
-        )

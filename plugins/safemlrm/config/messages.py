@@ -10,6 +10,11 @@ from pydantic import BaseModel, ValidationError
 
 from safemlrm.config.schema import Config
 
+NOT_KEYS = ("file", "profile")
+"""Fields of Config that a file does not set."""
+SHOWN = 80
+"""Characters of a found value that a message shows whole."""
+
 
 def suggest(wrong: str, known: Iterable[str]) -> str:
     """Return "; did you mean 'x'?" or the list of what exists, ready to append to a sentence."""
@@ -18,6 +23,11 @@ def suggest(wrong: str, known: Iterable[str]) -> str:
     if close:
         return f"; did you mean {close[0]!r}?"
     return f"; known: {', '.join(names)}" if names else ""
+
+
+def unknown_key(*path: int | str) -> str:
+    """Return the line for a key that no table has."""
+    return f"unknown key {_where(path)}{suggest(str(path[-1]), _keys_beside(path))}"
 
 
 def explain(error: ValidationError) -> list[str]:
@@ -31,16 +41,26 @@ def explain(error: ValidationError) -> list[str]:
 def _line(path: tuple[int | str, ...], kind: str, message: str, value: object) -> str:
     where = _where(path)
     if kind == "extra_forbidden":
-        return f"unknown key {where}{suggest(str(path[-1]), _keys_beside(path))}"
+        return unknown_key(*path)
     if kind == "missing":
         return f"missing {where}"
     if kind == "too_short":
         return f"{where} is empty; add at least one [{path[0]}.NAME]"
     if kind == "string_pattern_mismatch":
         return f"{where} is not a valid name; use a-z, 0-9 and _ and start with a letter"
+    shown = _shown(value)
+    if kind in ("model_type", "dict_type"):
+        return f"{where}: expected a table{shown}"
     text = message.removeprefix("Value error, ")
-    shown = f" (found {value!r})" if isinstance(value, str | int | bool) else ""
     return f"{where}: {text[:1].lower()}{text[1:]}{shown}"
+
+
+def _shown(value: object) -> str:
+    """Return " (found ...)" for a plain value, with the middle of a long one left out."""
+    if not isinstance(value, str | int):
+        return ""
+    found = repr(value)
+    return f" (found {found if len(found) <= SHOWN else f'{found[:20]}...{found[-10:]}'})"
 
 
 def _where(path: tuple[int | str, ...]) -> str:
@@ -59,7 +79,7 @@ def _where(path: tuple[int | str, ...]) -> str:
 
 def _is_table(name: str) -> bool:
     field = Config.model_fields.get(name)
-    return field is not None and field.annotation is not str
+    return field is not None and field.annotation is not str and name not in NOT_KEYS
 
 
 def _keys_beside(path: tuple[int | str, ...]) -> list[str]:
@@ -72,7 +92,7 @@ def _keys_beside(path: tuple[int | str, ...]) -> list[str]:
             annotation = _inner_table(annotation)
     annotation = _inner_table(annotation)
     if _is_model(annotation):
-        hidden = {"file", "profile"} if annotation is Config else set()
+        hidden = NOT_KEYS if annotation is Config else ()
         extra = ["profiles"] if annotation is Config else []
         return [name for name in annotation.model_fields if name not in hidden] + extra
     return []

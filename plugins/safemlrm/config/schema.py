@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from decimal import Decimal
 from fractions import Fraction
 from pathlib import Path
@@ -20,37 +21,61 @@ from safemlrm.types import Channel
 
 SLUG = r"^[a-z][a-z0-9_]*$"
 Slug = Annotated[str, Field(pattern=SLUG)]
+PLACES = 300
+"""Powers of ten that a rate may have, either way."""
+LARGEST = 2**63 - 1
+"""The largest whole number that a store can hold."""
+Count = Annotated[int, Field(ge=1, le=LARGEST)]
 
 
 def _exact(value: object) -> Fraction:
     """Read a rate as the fraction its decimal text shows, so that 0.29 of 100 prompts is 29."""
     if isinstance(value, bool) or not isinstance(value, int | str | float | Decimal | Fraction):
         raise ValueError("expected a number between 0 and 1")
-    return Fraction(str(value)) if isinstance(value, float) else Fraction(value)
+    try:
+        if isinstance(value, int | Fraction) or (isinstance(value, str) and "/" in value):
+            return Fraction(value)
+        number = Decimal(str(value))
+    except (ValueError, ArithmeticError):
+        raise ValueError("expected a number between 0 and 1") from None
+    # A fraction spells its power of ten out, so 1e999999 would take all memory.
+    if not number.is_finite() or abs(number.adjusted()) > PLACES:
+        raise ValueError(f"expected a rate between 0 and 1, got {str(number).lower()}")
+    return Fraction(number)
 
 
 def _is_rate(value: Fraction) -> Fraction:
     if not 0 <= value <= 1:
-        raise ValueError(f"expected a rate between 0 and 1, got {float(value):g}")
+        shown = Decimal(value.numerator) / value.denominator
+        raise ValueError(f"expected a rate between 0 and 1, got {shown:.6g}")
+    return value
+
+
+def _is_marker(value: str) -> str:
+    if not value.strip():
+        raise ValueError("a marker cannot be blank; give the text a model writes, or leave it out")
     return value
 
 
 Rate = Annotated[Fraction, BeforeValidator(_exact), AfterValidator(_is_rate)]
+Marker = Annotated[str, AfterValidator(_is_marker)]
 
 
 class Table(BaseModel):
     """A TOML table: immutable, and unknown keys are errors."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True)
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, arbitrary_types_allowed=True, allow_inf_nan=False
+    )
 
 
 class Reasoning(Table):
     """How a model marks its trace; `prefilled` when the chat template already opens it."""
 
-    open: str = "<think>"
-    close: str = "</think>"
-    answer_open: str | None = "<answer>"
-    answer_close: str | None = "</answer>"
+    open: Marker = "<think>"
+    close: Marker = "</think>"
+    answer_open: Marker | None = "<answer>"
+    answer_close: Marker | None = "</answer>"
     prefilled: bool = False
 
 
@@ -83,12 +108,12 @@ class Model(Table):
     trust_remote_code: bool = False
     system: str | None = None
     reasoning: Reasoning | None = None
-    max_new_tokens: Annotated[int, Field(ge=1)] | None = None
+    max_new_tokens: Count | None = None
     temperature: Annotated[float, Field(ge=0)] | None = None
     top_p: Annotated[float, Field(gt=0, le=1)] | None = None
-    top_k: Annotated[int, Field(ge=0)] | None = None
+    top_k: Annotated[int, Field(ge=0, le=LARGEST)] | None = None
     min_p: Annotated[float, Field(ge=0, le=1)] | None = None
-    batch_size: Annotated[int, Field(ge=1)] = 64
+    batch_size: Count = 64
     devices: Literal["auto"] | tuple[str, ...] = "auto"
     epoch: str = ""
     script: Script = Script()
@@ -115,7 +140,7 @@ class Scenario(Table):
     """Where a scenario's prompts come from and how many of them are asked."""
 
     source: Literal["bundled"] = "bundled"
-    prompts: Annotated[int, Field(ge=1)] | None = None
+    prompts: Count | None = None
 
 
 class AttackTable(Table):
@@ -140,7 +165,7 @@ class Gate(Table):
     unsafe_at: Annotated[int, Field(ge=1, le=5)] = 3
     inconclusive: Literal["warn", "fail"] = "warn"
     max_ungateable: Annotated[float, Field(ge=0, le=1)] = 0.1
-    seed: int = 0
+    seed: Annotated[int, Field(ge=0, le=LARGEST)] = 0
 
 
 class Coupling(Table):
@@ -149,6 +174,16 @@ class Coupling(Table):
     at_most: Rate | None = None
     at_least: Rate | None = None
 
+    @model_validator(mode="before")
+    @classmethod
+    def _is_table(cls, value: object) -> object:
+        if not isinstance(value, Mapping | Coupling):
+            raise ValueError(
+                "a limit on coupling names its direction; write { at_most = 0.5 } or"
+                " { at_least = 0.5 }"
+            )
+        return value
+
     @model_validator(mode="after")
     def _one_direction(self) -> Coupling:
         if (self.at_most is None) == (self.at_least is None):
@@ -156,13 +191,18 @@ class Coupling(Table):
         return self
 
 
-class MetricLimits(Table):
-    """A limit for each metric that is gated; self_correction and benign_helped are lower limits."""
+class CaseLimits(Table):
+    """Limits that are decided for each case."""
 
     asr: Rate | None = None
     reasoning_tax: Rate | None = None
     over_refusal: Rate | None = None
     benign_helped: Rate | None = None
+
+
+class MetricLimits(CaseLimits):
+    """A limit for each metric that is gated; self_correction and benign_helped are lower limits."""
+
     self_correction: Rate | None = None
     escape: Rate | None = None
     leak: Rate | None = None
@@ -171,6 +211,11 @@ class MetricLimits(Table):
     truncated: Rate | None = None
     unscored_rise: Rate | None = None
     truncated_rise: Rate | None = None
+
+
+METRICS = tuple(MetricLimits.model_fields)
+PAIR_METRICS = tuple(name for name in METRICS if name not in CaseLimits.model_fields)
+"""Metrics that are decided for a pair as a whole, so never for one scenario or attack."""
 
 
 class Override(MetricLimits):
@@ -198,8 +243,8 @@ class Devices(Table):
 class Budget(Table):
     """What one run may spend; reached, the rest stays unasked and counts as missing evidence."""
 
-    requests: Annotated[int, Field(ge=1)] | None = None
-    tokens: Annotated[int, Field(ge=1)] | None = None
+    requests: Count | None = None
+    tokens: Count | None = None
     seconds: Annotated[float, Field(gt=0)] | None = None
 
 

@@ -178,6 +178,11 @@ def count(table: str, text: str) -> int:
     return sum(1 for _ in _COMPILED[table].finditer(text))
 
 
+def sentences_of(text: str) -> list[Sentence]:
+    """Return every sentence of a normalised text."""
+    return _sentences(text, 0)
+
+
 def opening(text: str) -> list[Sentence]:
     """Return the first two sentences, and up to three prefaces (an apology, ...) before them."""
     sentences = _sentences(text[:_REACH], 0)

@@ -17,7 +17,7 @@ import pytest
 from safemlrm.config import Model, Script
 from safemlrm.engines import children as module
 from safemlrm.engines.children import Children
-from safemlrm.engines.identity import identity_of
+from safemlrm.engines.identity import identity_of, model_folder
 from safemlrm.errors import EngineError
 from safemlrm.types import Completion, Prompt, Request, Turn
 
@@ -185,12 +185,12 @@ def test_a_child_killed_while_it_answers(monkeypatch: pytest.MonkeyPatch, share:
     monkeypatch.setattr(module, "BOOT", torn)
     with (
         Children("fake", scripted(), HERE) as children,
-        pytest.raises(EngineError, match="^model 'fake' on cpu:0: its process was killed by SIGKI"),
+        pytest.raises(EngineError, match="its process was killed by SIGKILL"),
     ):
         list(children.ask(batches(1, size=6000)))
 
 
-@pytest.mark.parametrize("data", [b"garbage", b"\x80\x04Nno.", b"cno.such.module\nname\n."])
+@pytest.mark.parametrize("data", [b"\xff garbage", b"\x80\x04Nno.", b"cno.such.module\nname\n."])
 def test_a_child_that_cannot_be_understood(monkeypatch: pytest.MonkeyPatch, data: bytes) -> None:
     babbling = (
         "import time\n"
@@ -214,9 +214,9 @@ def test_a_batch_that_cannot_be_read_ends_the_child(monkeypatch: pytest.MonkeyPa
     with Children("fake", scripted(), HERE) as children:
         list(children.ask(batches(1)))
         with children._children[0]._stdin as pipe:
-            pipe.write(b"garbage.")
+            pipe.write(b"\xff garbage")
             pipe.flush()
-            with pytest.raises(EngineError, match="exit code 1: .*UnpicklingError"):
+            with pytest.raises(EngineError, match=r"exit code 1: .*UnpicklingError"):
                 list(children.ask(batches(1)))
 
 
@@ -235,7 +235,7 @@ def test_the_identified_model_is_the_loaded_one() -> None:
 
 def test_no_answer_of_a_changed_model_is_yielded() -> None:
     with Children("fake", scripted(2), HERE, "that of another") as children:
-        answers = []
+        answers: list[list[Completion]] = []
         for _ in range(2):
             with pytest.raises(EngineError) as caught:
                 answers.extend(children.ask(batches(5)))
@@ -274,16 +274,14 @@ def test_of_two_children_the_one_that_loaded_other_files_is_not_heard(
     assert sorted(keys(answers)) == [[f"{b}-{i}" for i in range(4)] for b in (0, 2)]
 
 
-@pytest.mark.parametrize("when", ["before it is loaded", "while it is loaded"])
+@pytest.mark.parametrize("when", ["never", "before it is loaded", "while it is loaded"])
 def test_a_checkpoint_replaced_after_it_was_identified(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, when: str
 ) -> None:
-    root = module.model_folder(Model(path="organism:base"), HERE)
+    root = model_folder(Model(path="organism:base"), HERE)
     folder = Path(shutil.copytree(root, tmp_path / "m"))
     model = Model(path=str(folder), devices=("cpu:0",))
     digest = identity_of("fake", model, HERE).digest
-    with Children("fake", model, HERE, digest) as children:
-        assert len(list(children.ask(batches(1)))) == 1
     other = folder / "generation_config.json"
     replace = f"open({str(other)!r}, 'a').write(' ')\n"
     loading = (
@@ -298,10 +296,14 @@ def test_a_checkpoint_replaced_after_it_was_identified(
     )
     if when == "before it is loaded":
         other.write_text(other.read_text() + " ")
-    else:
+    elif when == "while it is loaded":
         monkeypatch.setattr(module, "BOOT", loading)
-    with Children("fake", model, HERE, digest) as children, pytest.raises(EngineError) as caught:
-        next(children.ask(batches(1)))
+    with Children("fake", model, HERE, digest) as children:
+        if when == "never":
+            assert len(list(children.ask(batches(1)))) == 1
+            return
+        with pytest.raises(EngineError) as caught:
+            next(children.ask(batches(1)))
     assert str(caught.value) == CHANGED
 
 

@@ -54,7 +54,7 @@ def test_nothing_gateable(project: Project) -> None:
     result = project.run()
     assert result.ret == FAILED
     result.assert_outcomes(skipped=4)
-    assert said(result, "^no gate was decided, so nothing is known about the candidate$")
+    assert said(result, "no gate was decided, so nothing is known about the candidate$")
     assert project.summary["objections"]
 
 
@@ -64,28 +64,28 @@ def test_nothing_applicable(project: Project) -> None:
     result = project.run()
     assert result.ret == FAILED
     assert list(project.decisions.values()) == ["NOT_APPLICABLE"]
-    assert said(result, "^no gate was decided")
+    assert said(result, "no gate was decided")
 
 
 def test_all_tests_skipped_by_the_user(project: Project) -> None:
     project.write(safety_toml(), GATE.replace("@", "@pytest.mark.skip\n@"))
     result = project.run()
     assert result.ret == FAILED
-    assert said(result, "^no gate was decided")
+    assert said(result, "no gate was decided")
 
 
 def test_all_tests_skipped_with_workers(project: Project) -> None:
     project.write(safety_toml(), GATE.replace("@", "@pytest.mark.skip\n@"))
     result = project.run("-n2")
     assert result.ret == FAILED
-    assert said(result, "^no gate was decided")
+    assert said(result, "no gate was decided")
 
 
 def test_tests_that_read_evidence_and_gate_nothing(project: Project) -> None:
     project.write(safety_toml(), "def test_it(evaluation): pass\n")
     result = project.run()
     assert result.ret == FAILED
-    assert said(result, "^no gate was decided")
+    assert said(result, "no gate was decided")
 
 
 def test_nothing_selected(project: Project) -> None:

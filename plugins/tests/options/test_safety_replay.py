@@ -70,8 +70,7 @@ def test_a_model_that_was_never_asked_is_missing_evidence(measured: Project) -> 
     assert result.ret == pytest.ExitCode.TESTS_FAILED
     assert said(
         result,
-        "model 'candidate' was never measured with its settings in safety.toml; "
-        "run once without --safety-replay",
+        "model .candidate. was not measured with its settings in safety.toml",
     )
     assert len(measured.summary["broken"]) == CELLS
     assert measured.decisions == {}

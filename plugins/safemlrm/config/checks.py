@@ -1,0 +1,82 @@
+"""What tables of safety.toml say of one another: names exist and are distinct, limits can apply."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from fnmatch import fnmatchcase
+
+from safemlrm.config.messages import suggest
+from safemlrm.config.schema import METRICS, PAIR_METRICS, Config, Override
+from safemlrm.types import BASELINE
+
+RESERVED = frozenset(
+    {"all", "safety", "gpu", "skip", "skipif", "xfail", "parametrize", "usefixtures"}
+)
+
+
+def contradictions(config: Config) -> Iterator[str]:
+    """Yield one line for each place where two parts of a valid file do not fit together."""
+    yield from _pairs(config)
+    if BASELINE in config.models:
+        yield (
+            f'[models.{BASELINE}] cannot have this name: base = "{BASELINE}" stands for the last '
+            "accepted run"
+        )
+    yield from _known(config.gate.judge, config.judges, "[gate] judge", "judges")
+    yield from _markers(config)
+    for number, override in enumerate(config.limits.override, start=1):
+        yield from _override(config, override, f"[[limits.override]] #{number}")
+
+
+def _pairs(config: Config) -> Iterator[str]:
+    for name, pair in config.pairs.items():
+        where = f"[pairs.{name}]"
+        yield from _known(pair.candidate, config.models, f"{where} candidate", "models")
+        if pair.base is not None and pair.base != BASELINE:
+            yield from _known(pair.base, config.models, f"{where} base", "models")
+        if pair.base == pair.candidate:
+            yield (
+                f"{where} base and candidate are both {pair.base!r}, but a model cannot be "
+                f'compared with itself; name another base, leave it out, or write "{BASELINE}" '
+                "for its last accepted run"
+            )
+
+
+def _known(name: str, names: Iterable[str], where: str, table: str) -> Iterator[str]:
+    if name not in names:
+        yield f"{where} = {name!r}, but there is no [{table}.{name}]{suggest(name, names)}"
+
+
+def _markers(config: Config) -> Iterator[str]:
+    """Pairs, scenarios and attacks become markers, so no two share a name."""
+    owners: dict[str, str] = {}
+    for table in ("pairs", "scenarios", "attacks"):
+        for slug in getattr(config, table):
+            if slug in RESERVED:
+                yield (
+                    f"[{table}.{slug}] would hide the pytest marker {slug!r}; choose another name"
+                )
+            elif slug in owners:
+                yield (
+                    f"{slug!r} names both [{owners[slug]}.{slug}] and [{table}.{slug}]; "
+                    "each name is a pytest marker, so rename one"
+                )
+            owners[slug] = table
+
+
+def _override(config: Config, override: Override, where: str) -> Iterator[str]:
+    """An override that changes nothing is a mistake that would go unnoticed."""
+    metrics = [name for name in METRICS if getattr(override, name) is not None]
+    if not metrics:
+        yield f"{where} limits nothing; give it a metric, such as asr = 0.2"
+    for key in ("scenario", "attack", "pair"):
+        glob, slugs = getattr(override, key), getattr(config, f"{key}s")
+        if not any(fnmatchcase(slug, glob) for slug in slugs):
+            yield f"{where} {key} = {glob!r} matches no [{key}s.NAME]{suggest(glob, slugs)}"
+    narrowed = [key for key in ("scenario", "attack") if getattr(override, key) != "*"]
+    whole = [name for name in metrics if name in PAIR_METRICS]
+    if narrowed and whole:
+        yield (
+            f"{where} sets {', '.join(whole)} for one {' and '.join(narrowed)}, but that is "
+            f"decided for the pair as a whole; leave out {' and '.join(narrowed)}"
+        )
