@@ -70,9 +70,9 @@ def test_the_wheel_holds_the_package_and_nothing_else(wheel: Path) -> None:
 def test_a_core_install_gates_a_model_and_names_the_missing_extra(
     wheel: Path, tmp_path: Path
 ) -> None:
-    venv.create(tmp_path / "venv", with_pip=True)
+    venv.create(tmp_path / "venv", with_pip=False)
     python = tmp_path / "venv/bin/python"
-    done = run(python, "-m", "pip", "install", "--quiet", wheel)
+    done = run(sys.executable, "-m", "pip", "--python", python, "install", "--quiet", wheel)
     assert done.returncode == 0, done.stderr
     project = tmp_path / "project"
     (project / "checkpoint").mkdir(parents=True)

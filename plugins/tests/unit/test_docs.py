@@ -35,7 +35,9 @@ def test_every_key_is_documented(table: type[BaseModel]) -> None:
     hidden = {"file", "profile"} if table is Config else set()
     keys = [key for key in table.model_fields if key not in hidden]
     missing = [
-        key for key in keys if not re.search(rf"`(\[\[?|)?{key}\b|{key} *=|\[{key}|\.{key}\]", REFERENCE)
+        key
+        for key in keys
+        if not re.search(rf"`(\[\[?|)?{key}\b|{key} *=|\[{key}|\.{key}\]", REFERENCE)
     ]
     assert missing == []
 
