@@ -115,9 +115,10 @@ def _ask(
                 children = stack.enter_context(
                     Children(model, settings, config.folder, identity.digest)
                 )
-            todo = {a.key: a.prompt for a in asked if a.key in missing}
-            for completions in children.ask(purse.limit(batches(todo, settings.batch_size))):
-                scorer.add(store, model, [(todo[c.key], c) for c in completions])
+            todo = {a.key: a for a in asked if a.key in missing}
+            work = batches(todo.values(), settings.batch_size)
+            for completions in children.ask(purse.limit(work)):
+                scorer.add(store, model, [(todo[c.key].prompt, c) for c in completions])
                 purse.pay(completions)
                 progress.advance(len(completions), 0)
             if purse.withheld:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from math import ceil
 
@@ -17,12 +17,13 @@ STEP = 8
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A prompt of a cell after its attack: its place in the cell's order and its response's key."""
+    """A prompt of a cell after its attack: its place in the cell's order, its response's key and seed."""
 
     cell: str
     position: int
     prompt: Prompt
     key: str
+    seed: int
 
 
 def rounds(
@@ -63,7 +64,7 @@ def attacked(item: Work, identity: Identity, matrix: Matrix, seed: int) -> Itera
     after = (attack.apply(prompt, seed) for prompt in prompts)
     for position, (prompt, index) in enumerate(numbered(after)):
         key = completion_key(identity, attack, prompt, index, seed)
-        yield Asked(cell, position, prompt, key)
+        yield Asked(cell, position, prompt, key, request_seed(attack, prompt, index, seed))
 
 
 def index_key(cell: Cell, identity: Identity, matrix: Matrix, seed: int) -> str:
@@ -72,9 +73,9 @@ def index_key(cell: Cell, identity: Identity, matrix: Matrix, seed: int) -> str:
     return cell_key(identity, scenario.digest, matrix.attacks[cell.attack], seed)
 
 
-def batches(todo: Mapping[str, Prompt], size: int) -> Iterator[list[Request]]:
-    """Cut prompts by key into batches of `size`, like with like, so that little of a batch is padding."""
-    requests = [Request(key, prompt, request_seed(key)) for key, prompt in todo.items()]
+def batches(todo: Iterable[Asked], size: int) -> Iterator[list[Request]]:
+    """Cut prompts into batches of `size`, like with like, so that little of a batch is padding."""
+    requests = [Request(asked.key, asked.prompt, asked.seed) for asked in todo]
     requests.sort(key=_likeness)
     for start in range(0, len(requests), size):
         yield requests[start : start + size]

@@ -42,9 +42,14 @@ def completion_key(
     )
 
 
-def request_seed(key: str) -> int:
-    """Return the seed of a request's own generator, so that a response does not depend on its batch."""
-    return int(sha256(f"seed/{key}".encode()).hexdigest()[:15], 16)
+def request_seed(attack: Attack, attacked: Prompt, index: int, seed: int) -> int:
+    """Return the seed of a request's own generator, so that a response does not depend on its batch.
+
+    The model is not part of it: base and candidate meet the same chance, and a new version of a
+    library draws what the old one drew.
+    """
+    where = (attacked.scenario, attack.digest, _content(attacked), index, seed)
+    return int(_digest("seed", *where)[:15], 16)
 
 
 def scorer_key(judge_digest: str, markers: object) -> str:

@@ -83,9 +83,9 @@ def test_decided_cells_leave_and_the_verdicts_stay(project: Project) -> None:
     assert asked(early, "base") == 20 * 6
     assert 20 * 6 <= asked(early, "candidate") < 0.8 * 480
     assert asked(early, "candidate") + asked(full, "candidate") == 480  # nothing was asked twice
-    assert first["fraud/figstep/asr"]["stopped"] == 20
+    assert 20 <= first["fraud/figstep/asr"]["stopped"] < 40
     assert first["all/all/unscored"]["n"] == 20 * 6
-    early.stdout.fnmatch_lines(["FAIL * r1 / fraud / figstep *, stopped at 20 of 60 *"])
+    early.stdout.fnmatch_lines(["FAIL * r1 / fraud / figstep *, stopped at * of 60 *"])
 
 
 def test_a_fuller_store_gives_the_same_decisions(project: Project) -> None:

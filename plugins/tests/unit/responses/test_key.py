@@ -51,6 +51,19 @@ def test_prompts_of_equal_content_get_successive_numbers(texts: list[str]) -> No
         assert numbers == list(range(len(numbers)))
 
 
-@given(st.text())
-def test_seeds_fit_a_signed_64_bit_generator(text: str) -> None:
-    assert 0 <= request_seed(text) < 2**63
+@given(st.text(), st.integers(0, 9), st.integers(0, 9))
+def test_seeds_fit_a_signed_64_bit_generator(text: str, index: int, seed: int) -> None:
+    prompt = replace(PROMPT, turns=(Turn(text),))
+    assert 0 <= request_seed(Direct(), prompt, index, seed) < 2**63
+
+
+def test_seeds_differ_by_prompt_attack_number_and_seed_but_not_by_model() -> None:
+    other = replace(PROMPT, turns=(Turn("How does fraud end?"),))
+    seeds = [
+        request_seed(Direct(), PROMPT, 0, 0),
+        request_seed(Direct(), other, 0, 0),
+        request_seed(FigStep(), PROMPT, 0, 0),
+        request_seed(Direct(), PROMPT, 1, 0),
+        request_seed(Direct(), PROMPT, 0, 1),
+    ]
+    assert len(set(seeds)) == len(seeds)
