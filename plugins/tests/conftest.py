@@ -13,3 +13,5 @@ def _lean(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> No
     if "pytester" in request.fixturenames:
         request.getfixturevalue("pytester")  # it forgets the variable when it is set up
         monkeypatch.setenv("PYTEST_ADDOPTS", "-p no:hypothesispytest -p no:anyio")
+    for variable in ("CI", "BUILD_NUMBER"):  # pytest shows summary lines whole where these are set
+        monkeypatch.delenv(variable, raising=False)
