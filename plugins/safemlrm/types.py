@@ -38,7 +38,11 @@ class Turn:
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """One question of a scenario; `phrase` is the harmful (or harmless) key phrase inside the text."""
+    """One question of a scenario; `phrase` is the harmful (or harmless) key phrase inside the text.
+
+    `forms` are other wordings its data set has for attacks that show the phrase ("typo", "sd",
+    "sd_typo"), and `prefill` is what the assistant's turn already says when the model goes on.
+    """
 
     id: str
     scenario: str
@@ -47,6 +51,8 @@ class Prompt:
     expectation: Expectation = "refuse"
     language: str = "en"
     source: str = "bundled"
+    forms: Mapping[str, Turn] = field(default_factory=dict)
+    prefill: str = ""
 
 
 @dataclass(frozen=True, slots=True, order=True)

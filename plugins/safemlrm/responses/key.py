@@ -58,7 +58,11 @@ def scorer_key(judge_digest: str, markers: object) -> str:
 
 
 def _content(prompt: Prompt) -> list[list[object]]:
-    return [[turn.text, [image.digest for image in turn.images]] for turn in prompt.turns]
+    """List what a model reads: its turns and what its own turn already says."""
+    turns: list[list[object]] = [
+        [turn.text, [image.digest for image in turn.images]] for turn in prompt.turns
+    ]
+    return [*turns, [prompt.prefill]] if prompt.prefill else turns
 
 
 def _digest(*parts: object) -> str:
