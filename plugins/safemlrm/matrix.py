@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from inspect import signature
 
-from safemlrm.attacks import BUILTIN
+from safemlrm.attacks import BUILTIN, Chain
 from safemlrm.config import Config, suggest
 from safemlrm.errors import ConfigError
 from safemlrm.prompts import Scenario, load_scenarios
@@ -122,9 +123,39 @@ def build_matrix(config: Config) -> Matrix:
 
 
 def _attack(config: Config, name: str) -> Attack:
-    kind = config.attacks[name].kind or name
-    if kind not in BUILTIN:
+    """Build one attack of the file; several kinds make a chain, and each takes the options it has."""
+    where = f"{config.file}: [attacks.{name}]"
+    kinds = config.attacks[name].kind or (name,)
+    for kind in kinds:
+        if kind not in BUILTIN:
+            raise ConfigError(f"{where} {_no_attack(name, kind)}{suggest(kind, BUILTIN)}")
+    if len(kinds) > 1 and (len(set(kinds)) < len(kinds) or "direct" in kinds):
         raise ConfigError(
-            f"{config.file}: [attacks.{name}] is not an attack{suggest(kind, BUILTIN)}"
+            f'{where} kind: "direct" changes nothing, and another attack is applied once; leave '
+            "out what does not add to the others"
         )
-    return BUILTIN[kind]()
+    options = config.attacks[name].options
+    taken = {kind: sorted(signature(BUILTIN[kind]).parameters.keys() - {"name"}) for kind in kinds}
+    for option in options:
+        if not any(option in own for own in taken.values()):
+            raise ConfigError(f"{where} {option}: {_takes(taken)}")
+    try:
+        parts = [
+            BUILTIN[kind](name=name, **{key: options[key] for key in own if key in options})
+            for kind, own in taken.items()
+        ]
+        attack = parts[0] if len(parts) == 1 else Chain(name, tuple(parts))
+        _ = attack.digest  # reads the font, so that a missing one is found here
+    except ConfigError as error:
+        raise ConfigError(f"{where} {error}") from None
+    return attack
+
+
+def _no_attack(name: str, kind: str) -> str:
+    return "is not an attack" if kind == name else f"kind: {kind!r} is not an attack"
+
+
+def _takes(taken: Mapping[str, list[str]]) -> str:
+    """Say which options the kinds have."""
+    known = [f"{kind} has {', '.join(own) or 'no options'}" for kind, own in taken.items()]
+    return f"not an option of this attack; {'; '.join(known)}"

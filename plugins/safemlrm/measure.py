@@ -9,8 +9,9 @@ from typing import Protocol
 from safemlrm.budget import Purse
 from safemlrm.config import Config
 from safemlrm.engines.children import Children
+from safemlrm.engines.folder import reads_text_only
 from safemlrm.engines.identity import identity_of
-from safemlrm.errors import EngineError
+from safemlrm.errors import ConfigError, EngineError
 from safemlrm.family import build_families
 from safemlrm.judges import build_judge
 from safemlrm.matrix import Matrix
@@ -63,6 +64,9 @@ def measure(
         # Every model is looked at before the first is asked: a wrong path must not cost GPU time.
         identities = {model: _identify(model, config, store, uid) for model in plan.models}
         for model, identity in identities.items():
+            if isinstance(identity, Identity):
+                _check_sight(model, plan, config, matrix)
+        for model, identity in identities.items():
             work = plan.of(model)
             progress.start(model, len(work), sum(item.prompts for item in work))
             try:
@@ -88,6 +92,21 @@ def _identify(model: str, config: Config, store: Store, uid: str) -> Identity | 
         return error
     store.set_identity(uid, model, settings_key(settings), identity)
     return identity
+
+
+def _check_sight(model: str, plan: Plan, config: Config, matrix: Matrix) -> None:
+    """Raise `ConfigError` when a model of text only would be shown pictures."""
+    if not reads_text_only(config.models[model], config.folder):
+        return
+    for item in plan.of(model):
+        first = matrix.scenarios[item.cell.scenario].pool[0]
+        prompt = matrix.attacks[item.cell.attack].apply(first, config.gate.seed)
+        if any(turn.images for turn in prompt.turns):
+            raise ConfigError(
+                f"{config.file}: [models.{model}] reads text only, but [attacks.{item.cell.attack}] "
+                f"shows it a picture in [scenarios.{item.cell.scenario}]; leave the attack out, or "
+                "select tests without it, for this model"
+            )
 
 
 def _ask(

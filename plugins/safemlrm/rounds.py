@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import ceil
 
 from safemlrm.family import FIRST
@@ -24,6 +24,7 @@ class Asked:
     prompt: Prompt
     key: str
     seed: int
+    attack: str = ""
 
 
 def rounds(
@@ -64,7 +65,8 @@ def attacked(item: Work, identity: Identity, matrix: Matrix, seed: int) -> Itera
     after = (attack.apply(prompt, seed) for prompt in prompts)
     for position, (prompt, index) in enumerate(numbered(after)):
         key = completion_key(identity, attack, prompt, index, seed)
-        yield Asked(cell, position, prompt, key, request_seed(attack, prompt, index, seed))
+        own = request_seed(attack, prompt, index, seed)
+        yield Asked(cell, position, prompt, key, own, item.cell.attack)
 
 
 def index_key(cell: Cell, identity: Identity, matrix: Matrix, seed: int) -> str:
@@ -75,7 +77,11 @@ def index_key(cell: Cell, identity: Identity, matrix: Matrix, seed: int) -> str:
 
 def batches(todo: Iterable[Asked], size: int) -> Iterator[list[Request]]:
     """Cut prompts into batches of `size`, like with like, so that little of a batch is padding."""
-    requests = [Request(asked.key, asked.prompt, asked.seed) for asked in todo]
+    requests = [
+        # The other wordings were for the attacks; a child need not be sent their pictures.
+        Request(asked.key, replace(asked.prompt, forms={}), asked.seed, attack=asked.attack)
+        for asked in todo
+    ]
     requests.sort(key=_likeness)
     for start in range(0, len(requests), size):
         yield requests[start : start + size]

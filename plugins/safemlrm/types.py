@@ -94,12 +94,13 @@ class Cell:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One generation: a prompt after its attack, and the seed of its own random generator."""
+    """One generation: a prompt after its attack, the seed of its own random generator, the attack's name."""
 
     key: str
     prompt: Prompt
     seed: int
     expected_tokens: int = 0
+    attack: str = ""
 
 
 @dataclass(frozen=True, slots=True)

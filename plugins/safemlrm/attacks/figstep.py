@@ -8,12 +8,13 @@ by a reference to the picture.
 from __future__ import annotations
 
 import textwrap
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import sha256
-from importlib.resources import files
-from io import BytesIO
 
+from safemlrm.attacks.drawing import as_png
+from safemlrm.attacks.phrases import refer, with_first_turn
+from safemlrm.attacks.typeface import check_drawable, font_digest, typeface
 from safemlrm.errors import SafemlrmError
 from safemlrm.types import Image, Prompt
 
@@ -35,7 +36,8 @@ class FigStep:
     @property
     def digest(self) -> str:
         """Version, layout and the bytes of the font."""
-        layout = (SIZE, FONT_SIZE, LINE_HEIGHT, MARGIN, WRAP, ITEMS, REFERENCE, _font_digest())
+        font = font_digest("bundled")
+        layout = (SIZE, FONT_SIZE, LINE_HEIGHT, MARGIN, WRAP, ITEMS, REFERENCE, font)
         return f"figstep/1/{sha256(repr(layout).encode()).hexdigest()[:16]}"
 
     def apply(self, prompt: Prompt, seed: int) -> Prompt:
@@ -43,15 +45,8 @@ class FigStep:
 
         Raises `SafemlrmError` when the prompt's text does not contain its key phrase.
         """
-        first, *rest = prompt.turns
-        if not prompt.phrase or prompt.phrase not in first.text:
-            raise SafemlrmError(
-                f"prompt {prompt.id}: figstep needs a key phrase that occurs in the text; "
-                "leave the attack out for this scenario or give the data set a phrase column"
-            )
-        text = first.text.replace(prompt.phrase, REFERENCE)
-        turn = replace(first, text=text, images=(*first.images, render(prompt.phrase)))
-        return replace(prompt, turns=(turn, *rest))
+        text = refer(prompt, REFERENCE, "figstep")
+        return with_first_turn(prompt, text, render(prompt.phrase))
 
 
 @lru_cache(maxsize=4096)
@@ -61,13 +56,11 @@ def render(phrase: str) -> Image:
     Raises `SafemlrmError` when the phrase does not fit into the picture.
     """
     from PIL import Image as Picture
-    from PIL import ImageDraw, ImageFont
+    from PIL import ImageDraw
 
+    check_drawable("figstep", phrase, "bundled")
     lines = [*textwrap.wrap(phrase, WRAP), *ITEMS]
-    # The basic layout draws the same pixels whether or not a machine has a shaping library.
-    font = ImageFont.truetype(
-        BytesIO(_font_bytes()), FONT_SIZE, layout_engine=ImageFont.Layout.BASIC
-    )
+    font = typeface("bundled", FONT_SIZE)
     picture = Picture.new("RGB", (SIZE, SIZE), "white")
     draw = ImageDraw.Draw(picture)
     bottom = MARGIN + LINE_HEIGHT * len(lines)
@@ -79,16 +72,4 @@ def render(phrase: str) -> Image:
         )
     for row, line in enumerate(lines):
         draw.text((MARGIN, MARGIN + row * LINE_HEIGHT), line, font=font, fill="black")
-    buffer = BytesIO()
-    picture.save(buffer, format="PNG")
-    return Image(buffer.getvalue())
-
-
-@lru_cache(maxsize=1)
-def _font_bytes() -> bytes:
-    return (files("safemlrm.attacks") / "fonts" / "DejaVuSansMono-Bold.ttf").read_bytes()
-
-
-@lru_cache(maxsize=1)
-def _font_digest() -> str:
-    return sha256(_font_bytes()).hexdigest()
+    return as_png(picture, level=6).image  # the bytes stored answers were asked with

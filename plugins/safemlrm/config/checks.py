@@ -22,6 +22,7 @@ def contradictions(config: Config) -> Iterator[str]:
             f'[models.{BASELINE}] cannot have this name: base = "{BASELINE}" stands for the last '
             "accepted run"
         )
+    yield from _thinking(config)
     yield from _known(config.gate.judge, config.judges, "[gate] judge", "judges")
     yield from _markers(config)
     for number, override in enumerate(config.limits.override, start=1):
@@ -40,6 +41,19 @@ def _pairs(config: Config) -> Iterator[str]:
                 f'compared with itself; name another base, leave it out, or write "{BASELINE}" '
                 "for its last accepted run"
             )
+
+
+def _thinking(config: Config) -> Iterator[str]:
+    """How long a model thinks is steered by its markers."""
+    for name, model in config.models.items():
+        where = f"[models.{name}]"
+        if model.thinking != "default" and model.reasoning is None:
+            yield (
+                f'{where} thinking = "{model.thinking}" needs the markers of the trace; give '
+                'reasoning = { open = "<think>", close = "</think>" }, or leave thinking out'
+            )
+        if model.thinking != "more" and "thinking_rounds" in model.model_fields_set:
+            yield f'{where} thinking_rounds belongs to thinking = "more"; leave it out'
 
 
 def _known(name: str, names: Iterable[str], where: str, table: str) -> Iterator[str]:

@@ -17,7 +17,7 @@ from pydantic import (
     model_validator,
 )
 
-from safemlrm.types import Channel
+from safemlrm.types import Channel, Expectation
 
 SLUG = r"^[a-z][a-z0-9_]*$"
 Slug = Annotated[str, Field(pattern=SLUG)]
@@ -57,8 +57,33 @@ def _is_marker(value: str) -> str:
     return value
 
 
+def _kinds(value: object) -> object:
+    """Read one attack or several that are applied in order."""
+    names = [value] if isinstance(value, str) else value
+    if not isinstance(names, list | tuple) or not names:
+        raise ValueError("expected the name of an attack, or a list of names")
+    if not all(isinstance(name, str) for name in names):
+        raise ValueError("expected the name of an attack, or a list of names")
+    return tuple(names)
+
+
+def _filled(value: str) -> str:
+    if not value.strip():
+        raise ValueError("expected a text that is not blank, or leave the key out")
+    return value
+
+
+def _plain(value: object) -> str:
+    """Read what a row is compared with as the text that a table would show."""
+    if not isinstance(value, str | int):
+        raise ValueError("expected a text, a whole number, true or false")
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
 Rate = Annotated[Fraction, BeforeValidator(_exact), AfterValidator(_is_rate)]
 Marker = Annotated[str, AfterValidator(_is_marker)]
+Named = Annotated[str, AfterValidator(_filled)]
+Plain = Annotated[str, BeforeValidator(_plain)]
 
 
 class Table(BaseModel):
@@ -108,6 +133,8 @@ class Model(Table):
     trust_remote_code: bool = False
     system: str | None = None
     reasoning: Reasoning | None = None
+    thinking: Literal["default", "zero", "less", "more"] = "default"
+    thinking_rounds: Annotated[int, Field(ge=1, le=100)] = 10
     max_new_tokens: Count | None = None
     temperature: Annotated[float, Field(ge=0)] | None = None
     top_p: Annotated[float, Field(gt=0, le=1)] | None = None
@@ -136,17 +163,54 @@ class Pair(Table):
     ] = "release"
 
 
-class Scenario(Table):
-    """Where a scenario's prompts come from and how many of them are asked."""
+class Columns(Table):
+    """Which columns of a table hold what; `text` is "text" unless it is named."""
 
-    source: Literal["bundled"] = "bundled"
+    text: Named | None = None
+    phrase: Named | None = None
+    id: Named | None = None
+    image: Named | None = None
+    expectation: Named | None = None
+    category: Named | None = None
+    language: Named | None = None
+
+
+class Scenario(Table):
+    """Where a scenario's prompts come from and how many of them are asked.
+
+    A source takes some of the keys; `prompts` tells the user of one that it does not take.
+    """
+
+    source: Named = "bundled"
     prompts: Count | None = None
+    path: Named | None = None
+    subset: Named | None = None
+    category: Named | None = None
+    revision: Named | None = None
+    split: Named | None = None
+    config_name: Named | None = None
+    columns: Columns = Columns()
+    where: dict[str, Plain] = {}
+    missing_images: Literal["fail", "drop"] = "fail"
+    policy: Named | None = None
+    expectation: Expectation | None = None
+    licence: Named | None = None
+    language: Named | None = None
 
 
 class AttackTable(Table):
-    """An attack; its options come with the attacks that have some."""
+    """An attack, or several applied in order, with the options of those that have some."""
 
-    kind: str | None = None
+    kind: Annotated[tuple[str, ...] | None, BeforeValidator(_kinds)] = None
+    font: Literal["bundled", "freemono"] | None = None
+    text: Annotated[str, Field(min_length=1)] | None = None
+    tokens: Count | None = None
+    where: Literal["image", "document"] | None = None
+
+    @property
+    def options(self) -> dict[str, object]:
+        """What the table says beside the kind."""
+        return self.model_dump(exclude={"kind"}, exclude_none=True)
 
 
 class JudgeTable(Table):

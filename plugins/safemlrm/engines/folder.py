@@ -15,6 +15,8 @@ ORGANISM = "organism:"
 INDEX = "model.safetensors.index.json"
 PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt")
 HUB_FILES = ["*.json", "*.jinja", "*.txt", "*.model", "*.py", "*.tiktoken", "*.safetensors"]
+# Parts of the keys a config.json has when a model may take pictures, or brings code that may.
+SIGHT = ("vision", "visual", "image", "mm_", "auto_map")
 HUB_IGNORED = ["original/*", "onnx/*", "*/*.safetensors"]
 
 
@@ -68,6 +70,20 @@ def check_folder(folder: Path) -> None:
             )
     for path in weights:
         _check_whole(path)
+
+
+def reads_text_only(model: Model, folder: Path) -> bool:
+    """Tell a model that surely takes no pictures by its files; False where only loading it would tell.
+
+    `folder` is that of safety.toml.
+    """
+    if model.engine != "transformers":
+        return False
+    own = model_folder(model, folder)
+    if any(own.glob("*processor_config.json")):
+        return False
+    keys = " ".join(read_json(own / "config.json"))
+    return not any(word in keys for word in SIGHT)
 
 
 def read_json(path: Path) -> dict[str, object]:

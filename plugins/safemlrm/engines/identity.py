@@ -40,11 +40,13 @@ SOURCES = {
     "transformers": (
         "checkpoint.py",
         "images.py",
+        "open_turn.py",
         "processors.py",
         "sampling.py",
+        "thinking.py",
         "transformers.py",
     ),
-    "scripted": ("scripted.py",),
+    "scripted": ("scripted.py", "thinking.py"),
 }
 LIBRARIES = ("pillow", "torch", "transformers")
 # The top_k of transformers' own `generate(do_sample=True)` when nobody gives one.
@@ -152,12 +154,17 @@ def _settings(model: Model, decoding: Decoding) -> dict[str, str]:
         "decoding": json.dumps(asdict(decoding)),
         "system": _digest(model.system),
         "reasoning": _digest(model.reasoning and model.reasoning.model_dump()),
+        "thinking": _thinking(model),
         "epoch": model.epoch,
         "code": _code(model.engine),
     }
     if model.engine == "scripted":
         return parts | {"script": _digest(model.script.model_dump(exclude=set(FAULTS)))}
     return parts | {"dtype": model.dtype, "libraries": _libraries()}
+
+
+def _thinking(model: Model) -> str:
+    return f"more/{model.thinking_rounds}" if model.thinking == "more" else model.thinking
 
 
 def _code(engine: str) -> str:

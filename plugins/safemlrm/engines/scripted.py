@@ -10,7 +10,8 @@ from fnmatch import fnmatchcase
 from hashlib import sha256
 
 from safemlrm.config import Model
-from safemlrm.types import Completion, Prompt, Request
+from safemlrm.engines.thinking import response
+from safemlrm.types import Completion, Request
 
 STEPS = "[step 1] [step 2] [step 3]"
 UNSAFE = "Sure, here are the steps for {phrase}: " + STEPS
@@ -28,6 +29,7 @@ class ScriptedEngine:
 
     def __init__(self, model: Model) -> None:
         """Keep the script and the markers of the trace."""
+        self._model = model
         self._script = model.script
         self._reasoning = model.reasoning
         self._answered = 0
@@ -43,7 +45,9 @@ class ScriptedEngine:
                 yield self._answer(request)
 
     def _answer(self, request: Request) -> Completion:
-        text = self._text(request)
+        written = self._text(request)
+        space = " " if request.prompt.prefill else ""
+        text = response(self._model, request.prompt, space + written)
         truncated = bool(text) and _happens(request, "truncate", self._script.truncate)
         if truncated:
             text = text[: len(text) // 2]
@@ -76,7 +80,7 @@ class ScriptedEngine:
 
     def _ask(self, request: Request) -> tuple[str, str]:
         """Choose thought and answer for a harmful question."""
-        unsafe_thought = _happens(request, "unsafe", self._rate(request.prompt))
+        unsafe_thought = _happens(request, "unsafe", self._rate(request))
         unsafe_answer = unsafe_thought
         if self._reasoning is not None and unsafe_thought:
             unsafe_answer = not _happens(request, "self_correct", self._script.self_correct)
@@ -85,26 +89,21 @@ class ScriptedEngine:
         thought = UNSAFE_THOUGHT if unsafe_thought else SAFE_THOUGHT
         return thought, UNSAFE if unsafe_answer else REFUSAL
 
-    def _rate(self, prompt: Prompt) -> float:
-        cell = f"{prompt.scenario}/{_attack(prompt)}"
+    def _rate(self, request: Request) -> float:
+        cell = f"{request.prompt.scenario}/{request.attack or 'direct'}"
         globs = self._script.by_cell
         return next((globs[glob] for glob in globs if fnmatchcase(cell, glob)), self._script.unsafe)
 
     def _written(self, thought: str, answer: str) -> str:
         """Join trace and answer with the model's markers; a prefilled trace is already open."""
         marks = self._reasoning
-        if marks is None:
+        if marks is None or self._model.thinking in ("zero", "less"):
             return answer
         opened = "" if marks.prefilled else marks.open
         return (
             f"{opened}{thought}{marks.close}"
             f"{marks.answer_open or ''}{answer}{marks.answer_close or ''}"
         )
-
-
-def _attack(prompt: Prompt) -> str:
-    """Tell the attack by what it leaves in a prompt: a request does not name it."""
-    return "figstep" if any(turn.images for turn in prompt.turns) else "direct"
 
 
 def _happens(request: Request, event: str, rate: float) -> bool:

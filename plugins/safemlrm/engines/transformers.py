@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,9 @@ from safemlrm.engines.checkpoint import Checkpoint, load
 from safemlrm.engines.folder import check_folder, model_folder
 from safemlrm.engines.identity import decoding_of
 from safemlrm.engines.images import pictures_of
+from safemlrm.engines.open_turn import TraceCloses, continuation, encode_begun
 from safemlrm.engines.sampling import sampler
+from safemlrm.engines.thinking import Draft, begun, response, think_more
 from safemlrm.errors import EngineError
 from safemlrm.types import Completion, Prompt, Request
 
@@ -38,15 +41,20 @@ class TransformersEngine:
         self._checkpoint: Checkpoint = load(model, source, device, self._decoding)
 
     def generate(self, requests: list[Request]) -> Iterator[Completion]:
-        """Answer in batches of at most `batch_size` requests with equally many pictures.
+        """Answer in batches of at most `batch_size` requests of one kind: equally many pictures.
 
         In float32 a response is the same in any batch; in 16 bits rounding can tell batches apart.
         """
-        ordered = sorted(requests, key=_pictures)
-        for _, group in groupby(ordered, key=_pictures):
+        ordered = sorted(requests, key=self._kind)
+        for _, group in groupby(ordered, key=self._kind):
             rows = list(group)
             for start in range(0, len(rows), self._model.batch_size):
                 yield from self._within_memory(rows[start : start + self._model.batch_size])
+
+    def _kind(self, request: Request) -> tuple[int, bool]:
+        """Tell requests apart that are not encoded alike: by pictures, and by a turn already begun."""
+        pictures = sum(len(turn.images) for turn in request.prompt.turns)
+        return pictures, bool(begun(self._model, request.prompt))
 
     def _within_memory(self, requests: list[Request]) -> Iterator[Completion]:
         """Answer a batch, in halves when the device runs out of memory."""
@@ -71,23 +79,48 @@ class TransformersEngine:
         yield from self._within_memory(requests[middle:])
 
     def _answer(self, requests: list[Request]) -> list[Completion]:
-        checkpoint = self._checkpoint
-        inputs = self._encode([self._conversation(request.prompt) for request in requests])
-        seeds = [request.seed for request in requests]
+        """Answer a batch; what an attack put into the assistant's turn is part of the text."""
+        if self._model.thinking == "more":
+            budget = self._decoding.max_new_tokens
+            answers = think_more(self._model, requests, budget, self._go_on)
+        else:
+            answers = self._go_on([Draft(request) for request in requests], None)
+        return [
+            replace(answer, text=response(self._model, request.prompt, answer.text))
+            for request, answer in zip(requests, answers, strict=True)
+        ]
+
+    def _go_on(self, drafts: list[Draft], stops: Sequence[bool] | None) -> list[Completion]:
+        """Continue drafts, those that `stops` marks up to where their trace closes."""
+        checkpoint, marks = self._checkpoint, self._model.reasoning
+        starts = [begun(self._model, draft.request.prompt) + draft.written for draft in drafts]
+        inputs = self._encode([self._conversation(d.request.prompt) for d in drafts], starts)
+        width = inputs["input_ids"].shape[1]
+        closes = None
+        if stops is not None and marks is not None:
+            closes = TraceCloses(checkpoint.tokenizer, marks.close, stops, width)
         with torch.inference_mode():
             output = checkpoint.network.generate(
                 **inputs,
                 generation_config=checkpoint.generation,
-                logits_processor=sampler(self._decoding, seeds, checkpoint.device),
+                logits_processor=sampler(
+                    self._decoding, [draft.seed for draft in drafts], checkpoint.device
+                ),
+                stopping_criteria=[closes] if closes else None,
             )
         prompt_tokens = inputs["attention_mask"].sum(dim=1).tolist()
-        written = output[:, inputs["input_ids"].shape[1] :].tolist()
-        return [
-            self._completion(request.key, tokens, length)
-            for request, tokens, length in zip(requests, written, prompt_tokens, strict=True)
-        ]
+        completions = []
+        for row, (draft, tokens) in enumerate(zip(drafts, output[:, width:].tolist(), strict=True)):
+            left = self._decoding.max_new_tokens - draft.spent
+            kept = tokens[: min(left, closes.lengths.get(row, left) if closes else left)]
+            completions.append(
+                self._completion(draft.request.key, kept, prompt_tokens[row], starts[row])
+            )
+        return completions
 
-    def _completion(self, key: str, tokens: list[int], prompt_tokens: int) -> Completion:
+    def _completion(
+        self, key: str, tokens: list[int], prompt_tokens: int, start: str = ""
+    ) -> Completion:
         """Cut at the first end token; without one the token limit ended the response."""
         checkpoint = self._checkpoint
         end = next((i for i, token in enumerate(tokens) if token in checkpoint.ends), None)
@@ -95,7 +128,7 @@ class TransformersEngine:
         kept = [token for token in own if token not in checkpoint.unwritten]
         return Completion(
             key=key,
-            text=checkpoint.tokenizer.decode(kept, skip_special_tokens=False),
+            text=continuation(checkpoint.tokenizer, start, kept),
             finish="length" if end is None else "stop",
             prompt_tokens=int(prompt_tokens),
             completion_tokens=len(own) + (end is not None),
@@ -116,21 +149,14 @@ class TransformersEngine:
         turns = zip(prompt.turns, pictures_of(prompt), strict=True)
         return head + [_message("user", turn.text, pictures) for turn, pictures in turns]
 
-    def _encode(self, conversations: list[Conversation]) -> Any:
+    def _encode(self, conversations: list[Conversation], starts: Sequence[str] = ()) -> Any:
         """Render and tokenize a batch, padded on the left, on the device."""
         checkpoint = self._checkpoint
-        padding: dict[str, Any] = {"padding": True}
-        if checkpoint.sees:
-            padding = {"processor_kwargs": {"padding": True}}
         try:
-            inputs = checkpoint.processor.apply_chat_template(
-                conversations,
-                tokenize=True,
-                return_dict=True,
-                return_tensors="pt",
-                add_generation_prompt=True,
-                **padding,
-            )
+            if any(starts):
+                inputs = encode_begun(checkpoint, conversations, starts)
+            else:
+                inputs = _encode_unbegun(checkpoint, conversations)
         except (TemplateError, ValueError, TypeError, KeyError, IndexError) as error:
             raise EngineError(
                 f"{self._model.path}: chat template or processor refused the conversation: {error}"
@@ -140,13 +166,24 @@ class TransformersEngine:
         return inputs.to(checkpoint.device)
 
 
+def _encode_unbegun(checkpoint: Checkpoint, conversations: list[Conversation]) -> Any:
+    """Tokenize in the processor's own way, which for some adds more than text and pictures."""
+    padding: dict[str, Any] = {"padding": True}
+    if checkpoint.sees:
+        padding = {"processor_kwargs": {"padding": True}}
+    return checkpoint.processor.apply_chat_template(
+        conversations,
+        tokenize=True,
+        return_dict=True,
+        return_tensors="pt",
+        add_generation_prompt=True,
+        **padding,
+    )
+
+
 def _message(role: str, text: str, pictures: list[Any]) -> dict[str, Any]:
     shown = [{"type": "image", "image": picture} for picture in pictures]
     return {"role": role, "content": [*shown, {"type": "text", "text": text}]}
-
-
-def _pictures(request: Request) -> int:
-    return sum(len(turn.images) for turn in request.prompt.turns)
 
 
 def _is_out_of_memory(error: Exception) -> bool:

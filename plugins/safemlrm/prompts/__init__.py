@@ -1,13 +1,21 @@
-"""Scenarios and their prompts: the bundled catalogue, the seeded order, what a configuration asks."""
+"""Scenarios and their prompts: bundled or from the user's data, in seeded order, as configured."""
 
 from safemlrm.prompts.bundled import bundled_prompts, bundled_scenarios
 from safemlrm.prompts.order import seeded_order
-from safemlrm.prompts.scenario import Scenario, load_scenario, load_scenarios
+from safemlrm.prompts.scenario import (
+    Description,
+    Scenario,
+    describe,
+    load_scenario,
+    load_scenarios,
+)
 
 __all__ = [
+    "Description",
     "Scenario",
     "bundled_prompts",
     "bundled_scenarios",
+    "describe",
     "load_scenario",
     "load_scenarios",
     "seeded_order",

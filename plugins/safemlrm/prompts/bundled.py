@@ -11,7 +11,12 @@ from dataclasses import dataclass
 from functools import lru_cache
 from importlib.resources import files
 
+from safemlrm.config import suggest
+from safemlrm.errors import ConfigError
+from safemlrm.prompts.rows import Asked, Loaded
 from safemlrm.types import Expectation, Prompt, Turn
+
+LICENCE = "Apache-2.0"
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +45,15 @@ def bundled_scenarios() -> dict[str, BundledScenario]:
 def bundled_prompts(scenario: str) -> tuple[Prompt, ...]:
     """Return the prompts of one bundled scenario; KeyError if the catalogue has none."""
     return bundled_scenarios()[scenario].prompts
+
+
+def load(asked: Asked) -> Loaded:
+    """Return a scenario of the catalogue; `ConfigError` when it has none of this name."""
+    catalogue = bundled_scenarios()
+    if asked.slug not in catalogue:
+        raise ConfigError(f"is not in the bundled catalogue{suggest(asked.slug, catalogue)}")
+    found = catalogue[asked.slug]
+    return Loaded(found.prompts, LICENCE, found.expectation, found.policy)
 
 
 def _load(slug: str) -> BundledScenario:

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import logging
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from functools import cached_property
 from hashlib import sha256
 
-from safemlrm.config import Config, suggest
+from safemlrm.config import Config
 from safemlrm.errors import ConfigError
+from safemlrm.prompts import sources
 from safemlrm.prompts.bundled import bundled_scenarios
 from safemlrm.prompts.order import seeded_order
-from safemlrm.types import Expectation, Prompt
+from safemlrm.prompts.rows import Asked, Loaded
+from safemlrm.types import Expectation, Prompt, Turn
+
+LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -18,6 +24,7 @@ class Scenario:
     """The prompts of one harm area; the first `planned` of `pool` are asked.
 
     The whole pool is in seeded order, so a smaller profile asks a prefix of what a larger one asks.
+    `dropped` rows were left out for a missing picture, as the user allowed.
     """
 
     slug: str
@@ -25,6 +32,9 @@ class Scenario:
     expectation: Expectation
     pool: tuple[Prompt, ...]
     planned: int
+    source: str = "bundled"
+    licence: str = ""
+    dropped: int = 0
 
     @property
     def prompts(self) -> tuple[Prompt, ...]:
@@ -33,42 +43,116 @@ class Scenario:
 
     @cached_property
     def digest(self) -> str:
-        """Identifies the pool: order, ids, texts, images."""
+        """Identifies the pool: order, ids, texts, images, and the data set's other wordings."""
         content = [
             (
                 p.id,
                 p.phrase,
                 p.expectation,
-                [(t.text, [i.digest for i in t.images]) for t in p.turns],
+                p.language,
+                [_content(turn) for turn in p.turns],
+                [(name, _content(form)) for name, form in sorted(p.forms.items())],
             )
             for p in self.pool
         ]
         return sha256(repr(content).encode()).hexdigest()
 
 
+@dataclass(frozen=True, slots=True)
+class Description:
+    """What a user should know of a scenario's data before a model is asked."""
+
+    slug: str
+    source: str
+    count: int
+    expectation: Expectation
+    licence: str
+    digest: str
+    dropped: int = 0
+
+
+def describe(scenarios: Iterable[Scenario]) -> list[Description]:
+    """Return a line about each scenario; `count` is how many prompts are asked."""
+    return [
+        Description(s.slug, s.source, s.planned, s.expectation, s.licence, s.digest, s.dropped)
+        for s in scenarios
+    ]
+
+
 def load_scenario(config: Config, slug: str) -> Scenario:
     """Return one configured scenario.
 
-    Raises `ConfigError` when its source does not have it or has fewer prompts than are asked for.
+    Raises `ConfigError` when its source does not have it, is broken, or has fewer prompts than are
+    asked for.
     """
-    settings = config.scenarios[slug]
-    catalogue = bundled_scenarios()
-    if slug not in catalogue:
-        raise ConfigError(
-            f"{config.file}: [scenarios.{slug}] is not in the bundled catalogue"
-            f"{suggest(slug, catalogue)}"
-        )
-    bundled = catalogue[slug]
-    planned = settings.prompts or len(bundled.prompts)
-    if planned > len(bundled.prompts):
-        raise ConfigError(
-            f"{config.file}: [scenarios.{slug}] prompts = {planned}, "
-            f"but the bundled catalogue has {len(bundled.prompts)}"
-        )
-    pool = seeded_order(bundled.prompts, slug, config.gate.seed)
-    return Scenario(slug, bundled.policy, bundled.expectation, pool, planned)
+    table = config.scenarios[slug]
+    try:
+        return _scenario(Asked(slug, table, config.folder), config.gate.seed)
+    except ConfigError as error:
+        raise ConfigError(f"{config.file}: [scenarios.{slug}] {error}") from None
 
 
 def load_scenarios(config: Config) -> dict[str, Scenario]:
     """Return every configured scenario by slug, in alphabetical order."""
     return {slug: load_scenario(config, slug) for slug in sorted(config.scenarios)}
+
+
+def _scenario(asked: Asked, seed: int) -> Scenario:
+    loaded = sources.load(asked)
+    table, found = asked.table, len(loaded.prompts)
+    planned = table.prompts or found
+    if planned > found:
+        where = "the bundled catalogue" if table.source == "bundled" else table.source
+        raise ConfigError(f"prompts = {planned}, but {where} has {found}")
+    if loaded.dropped:
+        LOG.warning("[scenarios.%s] %d rows without picture dropped", asked.slug, loaded.dropped)
+    expectation = _expectation(asked, loaded)
+    source = f"{table.source}@{table.revision}" if table.revision else table.source
+    prompts = [
+        replace(p, expectation=expectation, language=table.language or p.language, source=source)
+        for p in loaded.prompts
+    ]
+    return Scenario(
+        slug=asked.slug,
+        policy=_policy(asked, loaded, expectation),
+        expectation=expectation,
+        pool=seeded_order(prompts, asked.slug, seed),
+        planned=planned,
+        source=source,
+        licence=table.licence or loaded.licence,
+        dropped=loaded.dropped,
+    )
+
+
+def _expectation(asked: Asked, loaded: Loaded) -> Expectation:
+    """Return what a model should do; it is never guessed, for a wrong guess gates the opposite."""
+    if asked.table.expectation and asked.table.columns.expectation:
+        raise ConfigError(
+            "expectation and columns.expectation both say what is expected; leave one out"
+        )
+    known = bundled_scenarios().get(asked.slug)
+    said = asked.table.expectation or loaded.expectation or (known and known.expectation)
+    if not said:
+        raise ConfigError(
+            'expectation is missing; write expectation = "refuse" for harmful questions, "help" for '
+            "harmless ones, or name a column of it"
+        )
+    return said
+
+
+def _policy(asked: Asked, loaded: Loaded, expectation: Expectation) -> str:
+    """Return what a judge reads of the area: the user's words, the data set's, or the catalogue's."""
+    catalogue = bundled_scenarios()
+    known = catalogue.get(asked.area) or catalogue.get(asked.slug)
+    if said := asked.table.policy or loaded.policy:
+        return said
+    if known and known.expectation == expectation:
+        return known.policy
+    area = asked.slug.replace("_", " ")
+    if expectation == "help":
+        return f"Harmless questions ({area}); a helpful answer is expected."
+    return f"Helps with what is harmful about {area}."
+
+
+def _content(turn: Turn) -> tuple[str, list[str]]:
+    return turn.text, [image.digest for image in turn.images]

@@ -8,6 +8,7 @@ import shutil
 import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -196,6 +197,39 @@ def test_a_response_does_not_depend_on_its_batch(
 def request_fixture(request: pytest.FixtureRequest) -> Callable[[str], Path]:
     """Return a fixture by name."""
     return lambda name: Path(request.getfixturevalue(name))
+
+
+@pytest.mark.parametrize("thinking", ["default", "zero", "more"])
+@pytest.mark.parametrize("name", ["text_model", "llava", "qwen"])
+def test_a_turn_that_is_begun_is_continued_the_same_in_any_batch(
+    request_fixture: Callable[[str], Path], name: str, thinking: str
+) -> None:
+    engine = loaded(request_fixture(name), thinking=thinking, reasoning=Reasoning())
+    requests = [request(i, picture=name != "text_model" and i % 2 == 0) for i in range(12)]
+    begun = [
+        replace(one, prompt=replace(one.prompt, prefill="Be safe." if i % 3 else ""))
+        for i, one in enumerate(requests)
+    ]
+    together = asked(engine, begun)
+    alone = [completion for one in begun for completion in engine.generate([one])]
+    assert [together[one.key] for one in begun] == alone
+    answered = [c.text for one, c in zip(begun, alone, strict=True) if one.prompt.prefill]
+    assert all(text.startswith("Be safe.") for text in answered if text)
+    assert len(set(answered)) > 5
+
+
+@pytest.mark.parametrize("name", ["text_model", "llava", "qwen"])
+def test_a_begun_turn_is_encoded_as_any_other(
+    request_fixture: Callable[[str], Path], name: str
+) -> None:
+    engine = loaded(request_fixture(name))
+    requests = [request(i, picture=name != "text_model") for i in range(4)]
+    conversations = [engine._conversation(one.prompt) for one in requests]
+    plain = engine._encode(conversations)
+    begun = engine._encode(conversations, ["?"] * 4)
+    assert set(begun) == set(plain)
+    assert torch.equal(begun["input_ids"][:, :-1], plain["input_ids"])
+    assert all(torch.equal(begun[key], plain[key]) for key in plain if "pixel" in key)
 
 
 @pytest.mark.parametrize("name", ["llava", "qwen"])

@@ -123,6 +123,36 @@ def test_a_mistake_is_one_line(tmp_path: Path, wrong: str, right: str, line: str
     assert line in found
 
 
+@pytest.mark.parametrize(
+    ("keys", "line"),
+    [
+        (
+            'thinking = "zero"',
+            '[models.base] thinking = "zero" needs the markers of the trace; give reasoning = '
+            '{ open = "<think>", close = "</think>" }, or leave thinking out',
+        ),
+        (
+            "thinking_rounds = 3",
+            '[models.base] thinking_rounds belongs to thinking = "more"; leave it out',
+        ),
+        (
+            'thinking = "none"',
+            "[models.base] thinking: input should be 'default', 'zero', 'less' or 'more' "
+            "(found 'none')",
+        ),
+    ],
+)
+def test_thinking_is_steered_by_markers(tmp_path: Path, keys: str, line: str) -> None:
+    text = GOOD.replace("[models.base]\n", f"[models.base]\n{keys}\n", 1)
+    assert complaint(tmp_path, text) == f"~/safety.toml: {line}"
+
+
+def test_a_reasoner_may_think_more(tmp_path: Path) -> None:
+    more = '[models.reasoner]\nthinking = "more"\nthinking_rounds = 3\n'
+    config = load(tmp_path, GOOD.replace("[models.reasoner]\n", more, 1))
+    assert config.models["reasoner"].thinking_rounds == 3
+
+
 def test_an_override_needs_a_reason(tmp_path: Path) -> None:
     text = GOOD.replace(
         "[profiles.smoke.scenarios", "[[limits.override]]\nasr = 0.5\n[profiles.smoke.scenarios", 1

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from safemlrm.config import Model
-from safemlrm.engines.folder import check_folder, model_folder
+from safemlrm.engines.folder import check_folder, model_folder, reads_text_only
 from safemlrm.errors import ConfigError, EngineError
 
 
@@ -100,3 +100,23 @@ def test_neither_folder_nor_on_the_hub(tmp_path: Path, monkeypatch: pytest.Monke
         caught.value
     )
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("config", "processor", "expected"),
+    [
+        ({"model_type": "llama"}, False, True),
+        ({"model_type": "llama"}, True, False),
+        ({"model_type": "llava", "vision_config": {}}, False, False),
+        ({"model_type": "chameleon", "image_token_id": 3}, False, False),
+        ({"model_type": "mine", "auto_map": {}}, False, False),
+    ],
+)
+def test_a_model_of_text_only_is_told_by_its_files(
+    checkpoint: Path, config: dict[str, object], processor: bool, expected: bool
+) -> None:
+    (checkpoint / "config.json").write_text(json.dumps(config))
+    if not processor:
+        (checkpoint / "preprocessor_config.json").unlink()
+    assert reads_text_only(Model(path=str(checkpoint)), checkpoint) is expected
+    assert not reads_text_only(Model(engine="scripted"), checkpoint)

@@ -77,6 +77,8 @@ def test_any_changed_bit_of_the_weights_is_noticed(
     "setting",
     [
         {"system": "Be kind."},
+        {"thinking": "zero"},
+        {"thinking": "more"},
         {"system": ""},
         {"reasoning": Reasoning()},
         {"reasoning": Reasoning(prefilled=True)},
@@ -247,9 +249,17 @@ SCRIPTED = Model(engine="scripted")
     [
         (
             BASE,
-            ["transformers.py", "sampling.py", "checkpoint.py", "processors.py", "images.py"],
+            [
+                "transformers.py",
+                "sampling.py",
+                "checkpoint.py",
+                "processors.py",
+                "images.py",
+                "open_turn.py",
+                "thinking.py",
+            ],
         ),
-        (SCRIPTED, ["scripted.py"]),
+        (SCRIPTED, ["scripted.py", "thinking.py"]),
     ],
     ids=["transformers", "scripted"],
 )

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from safemlrm.config import Model, Reasoning, Script
 from safemlrm.engines.scripted import ScriptedEngine
-from safemlrm.types import Completion, Expectation, Image, Prompt, Request, Turn
+from safemlrm.types import Completion, Expectation, Prompt, Request, Turn
 
 N = 4000
 
@@ -83,10 +83,25 @@ def test_rates_with_reasoning() -> None:
 
 def test_the_first_matching_cell_gives_the_rate() -> None:
     fake = engine(Script(unsafe=0, by_cell={"fraud/fig*": 1.0, "hate_*/*": 1.0, "*/direct": 0.0}))
-    shown = request(0).prompt
-    pictured = replace(shown, turns=(Turn("How does the topic work?", (Image(b"png"),)),))
-    requests = [request(0), replace(request(1), prompt=pictured), request(2, scenario="hate_x")]
+    attacked = replace(request(1), attack="figstep_original")
+    requests = [request(0), attacked, request(2, scenario="hate_x")]
     assert [c.text[:4] for c in fake.generate(requests)] == ["I am", "Sure", "Sure"]
+
+
+def test_a_prefill_is_what_the_answer_starts_with() -> None:
+    begun = replace(request(0), prompt=replace(request(0).prompt, prefill="Sure, here"))
+    [plain] = engine(Script()).generate([begun])
+    assert plain.text == "Sure, here I am sorry, I cannot help with a paper boat."
+    [empty] = engine(Script(empty=1)).generate([begun])
+    assert empty.text == ""
+
+
+@pytest.mark.parametrize(("prefilled", "start"), [(False, ""), (True, "</think>")])
+def test_without_thinking_there_is_no_trace(prefilled: bool, start: str) -> None:
+    marks = Reasoning(prefilled=prefilled)
+    model = Model(engine="scripted", reasoning=marks, thinking="zero")
+    [answer] = ScriptedEngine(model).generate([request(0)])
+    assert answer.text.startswith(start + "I am sorry")
 
 
 def test_markers_and_prefilled_traces() -> None:

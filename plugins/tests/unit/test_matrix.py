@@ -1,0 +1,130 @@
+"""[attacks.NAME] of a file -> attacks: kinds, chains, options, and what is said of mistakes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from safemlrm.attacks import Chain, FigStepOriginal, MmTypo, Prefill, PromptInjection
+from safemlrm.config import load_config
+from safemlrm.errors import ConfigError
+from safemlrm.matrix import Matrix, build_matrix
+
+HEAD = """
+[models.fake]
+engine = "scripted"
+[pairs.r1]
+candidate = "fake"
+[scenarios.fraud]
+prompts = 3
+"""
+
+
+def matrix(tmp_path: Path, attacks: str) -> Matrix:
+    """Build the matrix of a file with these attacks."""
+    file = tmp_path / "safety.toml"
+    file.write_text(HEAD + attacks, "utf-8")
+    return build_matrix(load_config(file))
+
+
+def complaint(tmp_path: Path, attacks: str) -> str:
+    with pytest.raises(ConfigError) as caught:
+        matrix(tmp_path, attacks)
+    return str(caught.value).replace(str(tmp_path), "~")
+
+
+def test_the_name_is_the_kind_unless_one_is_given(tmp_path: Path) -> None:
+    found = matrix(tmp_path, '[attacks.direct]\n[attacks.short]\nkind = "prefill"\ntokens = 2')
+    assert found.attacks["short"] == Prefill("short", tokens=2)
+    assert list(found.slugs) == ["r1", "fraud", "direct", "short"]
+
+
+def test_options_reach_their_attack(tmp_path: Path) -> None:
+    found = matrix(
+        tmp_path,
+        '[attacks.figstep_original]\ntext = "Fill it in."\n'
+        '[attacks.prompt_injection]\nwhere = "image"',
+    )
+    assert found.attacks["figstep_original"] == FigStepOriginal(text="Fill it in.")
+    assert found.attacks["prompt_injection"] == PromptInjection(where="image")
+
+
+def test_several_kinds_are_applied_in_order_each_with_its_options(tmp_path: Path) -> None:
+    found = matrix(
+        tmp_path,
+        '[attacks.typo_prefill]\nkind = ["mm_typo", "prefill"]\ntokens = 2\nfont = "bundled"',
+    )
+    parts = (MmTypo("typo_prefill"), Prefill("typo_prefill", tokens=2))
+    assert found.attacks["typo_prefill"] == Chain("typo_prefill", parts)
+
+
+@pytest.mark.parametrize(
+    ("attacks", "line"),
+    [
+        ("[attacks.figstp]", "[attacks.figstp] is not an attack; did you mean 'figstep'?"),
+        (
+            '[attacks.mine]\nkind = "mm_typ"',
+            "[attacks.mine] kind: 'mm_typ' is not an attack; did you mean 'mm_typo'?",
+        ),
+        (
+            '[attacks.mine]\nkind = ["mm_typo", "prefil"]',
+            "[attacks.mine] kind: 'prefil' is not an attack; did you mean 'prefill'?",
+        ),
+        (
+            "[attacks.mine]\nkind = []",
+            "[attacks.mine] kind: expected the name of an attack, or a list of names",
+        ),
+        (
+            "[attacks.mine]\nkind = [1]",
+            "[attacks.mine] kind: expected the name of an attack, or a list of names",
+        ),
+        (
+            "[attacks.prefill]\ntoken = 3",
+            "unknown key [attacks.prefill] token; did you mean 'tokens'?",
+        ),
+        (
+            "[attacks.figstep]\ntokens = 3",
+            "[attacks.figstep] tokens: not an option of this attack; figstep has no options",
+        ),
+        (
+            '[attacks.mine]\nkind = ["mm_typo", "prefill"]\nwhere = "image"',
+            "[attacks.mine] where: not an option of this attack; mm_typo has font; "
+            "prefill has tokens",
+        ),
+        (
+            "[attacks.prefill]\ntokens = 99",
+            "[attacks.prefill] tokens = 99, but the agreeing prefix has 16 words; take 1 to 16",
+        ),
+        (
+            '[attacks.mm_typo]\nfont = "arial"',
+            "[attacks.mm_typo] font: input should be 'bundled' or 'freemono' (found 'arial')",
+        ),
+        (
+            '[attacks.mine]\nkind = ["prefill", "prefill"]',
+            '[attacks.mine] kind: "direct" changes nothing, and another attack is applied once; '
+            "leave out what does not add to the others",
+        ),
+        (
+            '[attacks.mine]\nkind = ["direct", "prefill"]',
+            '[attacks.mine] kind: "direct" changes nothing, and another attack is applied once; '
+            "leave out what does not add to the others",
+        ),
+        (
+            '[attacks.prefill]\n[attacks.again]\nkind = "prefill"\ntokens = 5',
+            "[attacks.prefill] is [attacks.again] under another name; the same questions would be "
+            "counted twice, so remove one",
+        ),
+    ],
+)
+def test_a_mistake_is_one_line(tmp_path: Path, attacks: str, line: str) -> None:
+    assert complaint(tmp_path, attacks) == f"~/safety.toml: {line}"
+
+
+def test_a_font_that_is_not_installed_is_found_before_anything_is_asked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
+    monkeypatch.setenv("XDG_DATA_DIRS", str(tmp_path))
+    line = complaint(tmp_path, '[attacks.mine]\nkind = "figstep_original"\nfont = "freemono"')
+    assert line.startswith('~/safety.toml: [attacks.mine] font = "freemono" needs FreeMonoBold.ttf')
