@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from contextlib import ExitStack
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from itertools import chain
+from time import monotonic
 from typing import Protocol
 
 from safemlrm.budget import Purse
 from safemlrm.config import Config
+from safemlrm.confirm import DRAWS
 from safemlrm.engines.children import Children
 from safemlrm.engines.identity import identity_of
-from safemlrm.errors import EngineError
+from safemlrm.errors import ConfigError, EngineError
 from safemlrm.family import build_families
 from safemlrm.judges import build_judge
 from safemlrm.matrix import Matrix
-from safemlrm.plan import Plan
+from safemlrm.plan import Plan, Work
 from safemlrm.reading import Cells, settings_key
 from safemlrm.responses.scoring import Scorer
-from safemlrm.responses.store import Store
-from safemlrm.rounds import Asked, batches, rounds
+from safemlrm.responses.store import Cost, Store
+from safemlrm.rounds import Asked, attacked, batches, rounds
 from safemlrm.types import Identity
 from safemlrm.watch import Watch
 
@@ -54,14 +58,14 @@ def measure(
     others go on. Only one run at a time measures into a store; a second one waits, then finds the
     answers there.
     """
-    leaves = None
-    if config.gate.stop == "early":
-        cells = Cells(config, matrix, store, uid)
-        leaves = Watch(cells, build_families(config, matrix), plan.cases).leaves
+    families = build_families(config, matrix)
+    watch = Watch(Cells(config, matrix, store, uid), families, plan.cases)
+    leaves = watch.leaves if config.gate.stop == "early" else None
     purse = Purse(config.budget)
     with store.lock(progress.wait):
         # Every model is looked at before the first is asked: a wrong path must not cost GPU time.
         identities = {model: _identify(model, config, store, uid) for model in plan.models}
+        _check_confirm(config, identities)
         for model, identity in identities.items():
             work = plan.of(model)
             progress.start(model, len(work), sum(item.prompts for item in work))
@@ -70,7 +74,10 @@ def measure(
                     raise identity
                 batch = config.models[model].batch_size
                 asked = rounds(work, identity, matrix, config.gate.seed, leaves, batch)
-                _ask(model, identity, asked, config, store, progress, purse)
+                if config.gate.confirm:
+                    asked = chain(asked, _again(model, identity, watch, progress))
+                with _account(model, config, store, uid, purse):
+                    _ask(model, identity, asked, config, store, progress, purse)
             except EngineError as error:
                 store.set_broken(uid, model, str(error))
                 progress.broken(str(error))
@@ -88,6 +95,48 @@ def _identify(model: str, config: Config, store: Store, uid: str) -> Identity | 
         return error
     store.set_identity(uid, model, settings_key(settings), identity)
     return identity
+
+
+@contextmanager
+def _account(model: str, config: Config, store: Store, uid: str, purse: Purse) -> Iterator[None]:
+    """Record what asking a model cost, so that a plan can say what asking it again would."""
+    requests, tokens, began = purse.requests, purse.tokens, monotonic()
+    try:
+        yield
+    finally:
+        cost = Cost(purse.requests - requests, purse.tokens - tokens, monotonic() - began)
+        if cost.requests:
+            store.add_cost(uid, model, settings_key(config.models[model]), cost)
+
+
+def _check_confirm(config: Config, identities: Mapping[str, Identity | EngineError]) -> None:
+    """Refuse to confirm with a greedy model, whose own settings may say so: nothing would be fresh."""
+    for name in sorted({pair.candidate for pair in config.pairs.values()} & identities.keys()):
+        identity = identities[name]
+        greedy = (
+            isinstance(identity, Identity)
+            and json.loads(identity.parts["decoding"])["temperature"] == 0
+        )
+        if config.gate.confirm and greedy:
+            raise ConfigError(
+                f"{config.file}: [gate] confirm needs responses that vary, but [models.{name}] decodes "
+                "greedily; leave confirm out, or give the model a temperature above 0"
+            )
+
+
+def _again(
+    model: str, identity: Identity, watch: Watch, progress: Progress
+) -> Iterator[list[Asked]]:
+    """Yield the cells that noise left open once the rest is stored; what they cost stands apart."""
+    matrix, seed = watch.cells.matrix, watch.cells.config.gate.seed
+    cells = watch.open_cells(model)
+    if not cells:
+        return
+    work = [Work(cell, matrix.scenarios[cell.scenario].planned) for cell in cells]
+    progress.finish()
+    progress.start(f"{model}, confirm", len(work), len(DRAWS) * sum(w.prompts for w in work))
+    for draw in DRAWS:
+        yield [a for item in work for a in attacked(item, identity, matrix, seed, draw)]
 
 
 def _ask(
