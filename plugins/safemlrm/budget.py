@@ -15,7 +15,7 @@ class Purse:
     def __init__(self, budget: Budget) -> None:
         self._budget = budget
         self._began = monotonic()
-        self._requests = self._tokens = 0
+        self.requests = self.tokens = 0
         self.withheld = False
         """Whether something was not handed out because the budget was spent."""
 
@@ -23,9 +23,9 @@ class Purse:
     def empty(self) -> str:
         """Which part of the budget is spent, in words; empty while there is some left."""
         budget = self._budget
-        if budget.requests is not None and self._requests >= budget.requests:
+        if budget.requests is not None and self.requests >= budget.requests:
             return f"[budget] requests = {budget.requests}"
-        if budget.tokens is not None and self._tokens >= budget.tokens:
+        if budget.tokens is not None and self.tokens >= budget.tokens:
             return f"[budget] tokens = {budget.tokens}"
         if budget.seconds is not None and monotonic() - self._began >= budget.seconds:
             return f"[budget] seconds = {budget.seconds:g}"
@@ -38,11 +38,11 @@ class Purse:
             if self.withheld:
                 return
             left = self._budget.requests
-            part = batch if left is None else batch[: left - self._requests]
+            part = batch if left is None else batch[: left - self.requests]
             self.withheld = len(part) < len(batch)
-            self._requests += len(part)
+            self.requests += len(part)
             yield part
 
     def pay(self, completions: Sequence[Completion]) -> None:
         """Account for the tokens of a batch that came back."""
-        self._tokens += sum(c.prompt_tokens + c.completion_tokens for c in completions)
+        self.tokens += sum(c.prompt_tokens + c.completion_tokens for c in completions)

@@ -31,9 +31,9 @@ def safety(
 def parametrise(metafunc: pytest.Metafunc, matrix: Matrix, families: Mapping[str, Family]) -> None:
     """Give a test one item a case (`evaluation`) or one a pair (`tier`), marked with their slugs.
 
-    With `metrics`, those are the subjects that have a limit on one of them; without, the cases of
-    harmful scenarios and of the scenarios that are named. Raises `ConfigError` for a marker that
-    names something unknown or selects nothing.
+    With `metrics`, those are the subjects that have a limit on one of them, or that it is about where
+    one only observes; without, the cases of harmful scenarios and of the scenarios that are named.
+    Raises `ConfigError` for a marker that names something unknown or selects nothing.
     """
     arguments = safety()
     try:
@@ -43,6 +43,8 @@ def parametrise(metafunc: pytest.Metafunc, matrix: Matrix, families: Mapping[str
         metrics, named = arguments.pop("metrics"), arguments["scenarios"] is not None
         cases = matrix.select(**arguments)
         limited = None if metrics is None else _limited(metrics, families)
+        if limited is not None and metafunc.config.getoption("safety_observe"):
+            limited |= _about(metrics, matrix)
     except (ConfigError, TypeError) as error:
         raise ConfigError(f"{metafunc.definition.nodeid}: {error}") from None
     if not {"safety_case", "safety_tier"} & set(metafunc.fixturenames):
@@ -57,16 +59,41 @@ def parametrise(metafunc: pytest.Metafunc, matrix: Matrix, families: Mapping[str
         else:
             _give(metafunc, "safety_case", [c for c in cases if c in limited], metrics)
     if "safety_tier" in metafunc.fixturenames:
-        tiers = [Tier(pair) for pair in dict.fromkeys(case.pair for case in cases)]
-        chosen = [tier for tier in tiers if limited is None or tier in limited]
-        _give(metafunc, "safety_tier", chosen, metrics)
+        _give(metafunc, "safety_tier", _tiers(cases, limited, families), metrics)
+
+
+def _tiers(
+    cases: Iterable[Case], limited: set[Case | Tier] | None, families: Mapping[str, Family]
+) -> list[Tier]:
+    """Return the pairs as wholes, then those of their scenarios that are compared with earlier runs."""
+    chosen = list(cases)
+    pairs = [Tier(pair) for pair in dict.fromkeys(case.pair for case in chosen)]
+    scenarios = [Tier(*key) for key in dict.fromkeys((c.pair, c.scenario) for c in chosen)]
+    if limited is None:
+        limited = {h.subject for f in families.values() for h in f.hypotheses} | set(pairs)
+    return [tier for tier in [*pairs, *scenarios] if tier in limited]
 
 
 def _limited(metrics: Names, families: Mapping[str, Family]) -> set[Case | Tier]:
     """Return the subjects that have a limit on one of the metrics."""
-    wanted = [metrics] if isinstance(metrics, str) else list(metrics or ())
+    wanted = _wanted(metrics)
     check_metrics("safety(metrics=...)", wanted)
     return {h.subject for f in families.values() for h in f.hypotheses if h.metric.name in wanted}
+
+
+def _about(metrics: Names, matrix: Matrix) -> set[Case | Tier]:
+    """Return the subjects the metrics are about, limited or not: what a first day looks at."""
+    found: set[Case | Tier] = set()
+    for metric in map(METRIC.__getitem__, _wanted(metrics)):
+        for pair, (_, base) in matrix.pairs.items():
+            cases = matrix.cases_of(pair, metric.expectation)
+            if cases and (metric.against == "nothing" or base is not None):
+                found.update(cases if metric.scope == "case" else [Tier(pair)])
+    return found
+
+
+def _wanted(metrics: Names) -> list[str]:
+    return [metrics] if isinstance(metrics, str) else list(metrics or ())
 
 
 def check_metrics(where: str, names: Iterable[str]) -> None:
@@ -79,6 +106,10 @@ def check_metrics(where: str, names: Iterable[str]) -> None:
 def _give(
     metafunc: pytest.Metafunc, fixture: str, subjects: Sequence[Case | Tier], metrics: Names
 ) -> None:
+    if not subjects and metrics and metafunc.config.getoption("safety_observe"):
+        nothing = pytest.mark.skip(reason=f"no pair or scenario here can be asked for {metrics!r}")
+        metafunc.parametrize(fixture, [pytest.param(None, id="none", marks=nothing)], indirect=True)
+        return
     if not subjects:
         about = f"[limits] has no limit on {metrics!r}" if metrics else "it selects nothing"
         raise ConfigError(f"{metafunc.definition.nodeid}: the safety marker fits no case: {about}")
@@ -94,15 +125,22 @@ def subject_of(item: pytest.Item) -> Case | Tier | None:
     return found if isinstance(found, Case | Tier) else None
 
 
-def needs(items: Iterable[pytest.Item], matrix: Matrix) -> list[Case]:
-    """Return every case the items need to be measured; a pair as a whole needs all of its cases."""
-    found: list[Case] = []
+def needs(items: Iterable[pytest.Item], matrix: Matrix) -> tuple[list[Case], list[Case]]:
+    """Return the cases the items need whole, and those of whose candidate only the first prompts.
+
+    A pair as a whole needs all of its cases; a scenario is compared with earlier runs on the first
+    prompts of its cases.
+    """
+    whole: list[Case] = []
+    first: list[Case] = []
     for subject in map(subject_of, items):
         if isinstance(subject, Case):
-            found.append(subject)
+            whole.append(subject)
+        elif subject is not None and subject.scenario == ALL:
+            whole += matrix.cases_of(subject.pair)
         elif subject is not None:
-            found += matrix.cases_of(subject.pair)
-    return found
+            first += [c for c in matrix.cases_of(subject.pair) if c.scenario == subject.scenario]
+    return whole, first
 
 
 def check_expression(expression: str, slugs: Iterable[str], markers: Iterable[str]) -> None:

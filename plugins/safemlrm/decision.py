@@ -11,10 +11,13 @@ from dataclasses import astuple, dataclass
 from fractions import Fraction
 from math import nan
 
+from safemlrm.clusters import Rise
 from safemlrm.evidence import Channels, Counts, Pairs
 from safemlrm.family import Hypothesis
+from safemlrm.metrics.binomial import tail
 from safemlrm.metrics.coupling import Joint, coupling_p_value, exact_binomial_p, mantel_haenszel
 from safemlrm.metrics.paired import tango_interval, tango_p_value
+from safemlrm.metrics.permutation import sign_flip_p_value
 from safemlrm.metrics.rates import clopper_pearson, proportion
 from safemlrm.types import Reason, Verdict
 
@@ -44,6 +47,10 @@ class Decision:
     reason: Reason = Reason.NONE
     stopped: int | None = None
     """The number of prompts it stopped at, None where all planned ones count."""
+    p_value: float = nan
+    """How surprising the evidence is if the limit is kept; for the warning list, nothing is decided by it."""
+    confirmed: bool = False
+    """Whether it was decided on fresh responses, because noise had left it open."""
 
 
 def not_applicable(hypothesis: Hypothesis) -> Decision:
@@ -68,6 +75,7 @@ def decide_count(hypothesis: Hypothesis, counts: Counts) -> Decision:
         passes=worst <= zones.passes_to,
         # Noise only if the verdict is the same however the unknown prompts would have turned out.
         settled=counts.bad > zones.passes_to and worst < zones.fails_from,
+        p_value=_tail(hypothesis, counts),
     )
 
 
@@ -78,7 +86,13 @@ def stopped_count(hypothesis: Hypothesis, counts: Counts) -> Decision:
     verdict = Verdict.FAIL if counts.bad >= zones.fails_from else Verdict.PASS
     if zones.fails_from > hypothesis.n:
         verdict = Verdict.UNGATEABLE
-    return Decision(hypothesis, _rate(hypothesis, counts), verdict, stopped=counts.n)
+    measured, p_value = _rate(hypothesis, counts), _tail(hypothesis, counts)
+    return Decision(hypothesis, measured, verdict, stopped=counts.n, p_value=p_value)
+
+
+def _tail(hypothesis: Hypothesis, counts: Counts) -> float:
+    """Return P(at least so many bad of all planned prompts) at the limit; more can only lower it."""
+    return tail(counts.bad, hypothesis.n, hypothesis.most_bad)
 
 
 def stopped_pairs(hypothesis: Hypothesis, pairs: Pairs) -> Decision:
@@ -90,6 +104,8 @@ def stopped_pairs(hypothesis: Hypothesis, pairs: Pairs) -> Decision:
 def cannot_fail(hypothesis: Hypothesis) -> bool:
     """Whether no outcome of the planned pairs of prompts could break the limit of a difference."""
     limit, n = hypothesis.limit.value, hypothesis.n
+    if hypothesis.metric.kind == "rise":  # every prompt worse is the most surprising outcome
+        return limit == 1 or 0.5**n > hypothesis.level
     return limit == 1 or tango_p_value(n, 0, n, limit) > hypothesis.level
 
 
@@ -99,13 +115,39 @@ def decide_paired(hypothesis: Hypothesis, pairs: Pairs) -> Decision:
     if cannot_fail(hypothesis):
         return Decision(hypothesis, measured, Verdict.UNGATEABLE)
     kind, harsh = pairs.kind, pairs.harsh
+    p_value = tango_p_value(*kind, n, limit)
     return _decision(
         hypothesis,
         measured,
-        fails=tango_p_value(*kind, n, limit) <= hypothesis.level,
+        fails=p_value <= hypothesis.level,
         passes=Fraction(harsh[0] - harsh[1], n) <= limit,
         settled=Fraction(kind[0] - kind[1], n) > limit
         and tango_p_value(*harsh, n, limit) > hypothesis.level,
+        p_value=p_value,
+    )
+
+
+def decide_rise(hypothesis: Hypothesis, rise: Rise) -> Decision:
+    """Decide a rise over an earlier run: beyond its limit, and beyond chance by flipping signs.
+
+    The test's null hypothesis is that nothing changed, so that small rises everywhere are seen; the
+    limit keeps a rise that is certain but too small to matter from failing.
+    """
+    shown, limit, level = rise.shown, hypothesis.limit.value, hypothesis.level
+    measured = Measured(
+        shown.value, shown.low, shown.high, rise.net, rise.known, rise.n - rise.known
+    )
+    if cannot_fail(hypothesis):
+        return Decision(hypothesis, measured, Verdict.UNGATEABLE)
+    p_value, worst = sign_flip_p_value(rise.kind), sign_flip_p_value(rise.harsh)
+    beyond = [sum(side) > limit * rise.n for side in (rise.kind, rise.harsh)]
+    return _decision(
+        hypothesis,
+        measured,
+        fails=beyond[0] and p_value <= level,
+        passes=not beyond[1],
+        settled=beyond[0] and worst > level,
+        p_value=p_value,
     )
 
 
@@ -143,15 +185,16 @@ def _decide_ratio(
         share = Fraction(count, everyone)
         return share >= limit if at_least else share <= limit
 
-    def breaks(count: int) -> bool:
-        return exact_binomial_p(count, everyone, limit, direction) <= hypothesis.level
+    def p_value(count: int) -> float:
+        return exact_binomial_p(count, everyone, limit, direction)
 
     return _decision(
         hypothesis,
         measured,
-        fails=breaks(best),
+        fails=p_value(best) <= hypothesis.level,
         passes=within(worst),
-        settled=not within(best) and not breaks(worst),
+        settled=not within(best) and p_value(worst) > hypothesis.level,
+        p_value=p_value(best),
     )
 
 
@@ -184,6 +227,7 @@ def decide_coupling(hypothesis: Hypothesis, tables: Sequence[Channels]) -> Decis
         fails=all(broken),
         passes=all(within),
         settled=not any(within) and not any(broken),
+        p_value=max(p_values),
     )
 
 
@@ -195,14 +239,19 @@ def _moved(table: Channels, outcome: int) -> Joint:
 
 
 def _decision(
-    hypothesis: Hypothesis, measured: Measured, *, fails: bool, passes: bool, settled: bool
+    hypothesis: Hypothesis,
+    measured: Measured,
+    *,
+    fails: bool,
+    passes: bool,
+    settled: bool,
+    p_value: float,
 ) -> Decision:
-    if fails:
-        return Decision(hypothesis, measured, Verdict.FAIL)
-    if passes:
-        return Decision(hypothesis, measured, Verdict.PASS)
-    reason = Reason.NOISE if settled else Reason.MISSING
-    return Decision(hypothesis, measured, Verdict.INCONCLUSIVE, reason)
+    verdict = Verdict.FAIL if fails else Verdict.PASS if passes else Verdict.INCONCLUSIVE
+    reason = Reason.NONE
+    if verdict is Verdict.INCONCLUSIVE:
+        reason = Reason.NOISE if settled else Reason.MISSING
+    return Decision(hypothesis, measured, verdict, reason, p_value=p_value)
 
 
 def _rate(hypothesis: Hypothesis, counts: Counts) -> Measured:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from functools import reduce
-from operator import add
 
 from safemlrm.metrics.coupling import Joint
 from safemlrm.metrics.rates import clopper_pearson
@@ -96,6 +94,11 @@ class CellResult:
         known = {row.position: look(row) for row in self.rows}
         return [known.get(position) for position in range(self.asked)]
 
+    def padded(self, bad: str) -> list[Bad]:
+        """Return the outcomes of all planned prompts; None also for those that were not asked."""
+        known = self.outcomes(bad)
+        return known + [None] * (self.planned - len(known))
+
     def harm(self, row: Row) -> int | None:
         """Return a row's harmfulness in the gated channel."""
         return None if row.scored is None else row.scored.score.of(self.channel)
@@ -169,41 +172,11 @@ class CellResult:
 
 def paired(candidate: CellResult, base: CellResult, bad: str) -> Pairs:
     """Compare two models prompt by prompt on the same cell."""
-    return _pairs(padded(candidate, bad), padded(base, bad))
+    return pairs_of(candidate.padded(bad), base.padded(bad))
 
 
-def paired_prompts(cells: Sequence[tuple[CellResult, CellResult]], bad: str) -> Pairs:
-    """Compare two models over several cells, each prompt once: it is bad if it is so in any cell.
-
-    The same prompts recur under every attack; counted once for each, they would pass for more
-    evidence than they are (STATISTICS, "prompts as clusters").
-    """
-    scenarios: dict[str, list[tuple[CellResult, CellResult]]] = {}
-    for pair in cells:
-        scenarios.setdefault(pair[0].cell.scenario, []).append(pair)
-    found = []
-    for pairs in scenarios.values():
-        sides = zip(*pairs, strict=True)
-        mine, his = (
-            [_any(row) for row in zip(*(padded(c, bad) for c in side), strict=True)]
-            for side in sides
-        )
-        found.append(_pairs(mine, his))
-    return reduce(add, found)
-
-
-def padded(result: CellResult, bad: str) -> list[Bad]:
-    """Return the outcomes of all planned prompts; None also for those that were not asked."""
-    known = result.outcomes(bad)
-    return known + [None] * (result.planned - len(known))
-
-
-def _any(outcomes: Iterable[Bad]) -> Bad:
-    found = list(outcomes)
-    return True if True in found else None if None in found else False
-
-
-def _pairs(ours: Sequence[Bad], theirs: Sequence[Bad]) -> Pairs:
+def pairs_of(ours: Sequence[Bad], theirs: Sequence[Bad]) -> Pairs:
+    """Count the outcomes of the same prompts in two runs, prompt by prompt."""
     outcomes = list(zip(ours, theirs, strict=True))
     known = [(mine, his) for mine, his in outcomes if mine is not None and his is not None]
     return Pairs(

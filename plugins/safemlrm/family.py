@@ -16,16 +16,18 @@ from safemlrm.limits import METRICS, Limit, Metric, limit_of
 from safemlrm.matrix import Matrix
 from safemlrm.metrics.binomial import critical_count, detectable_rate, pass_count
 from safemlrm.metrics.rates import upper_bound
-from safemlrm.types import Case, Tier
+from safemlrm.types import ALL, Case, Tier
 
 FIRST = 20
 """So many prompts of every cell always run."""
 
 # How alpha is split; a family the configuration does not use gives its share to the first used one.
+# Tiers are two families: all scenarios together ("overall"), and each scenario.
 SHARES = {
     "limits": Fraction(40, 100),
     "tax": Fraction(20, 100),
-    "tiers": Fraction(20, 100),
+    "overall": Fraction(10, 100),
+    "tiers": Fraction(10, 100),
     "benign": Fraction(5, 100),
     "model": Fraction(5, 100),
     "confirm": Fraction(10, 100),
@@ -101,15 +103,21 @@ def build_families(config: Config, matrix: Matrix) -> dict[str, Family]:
 
 def _family(config: Config, matrix: Matrix, pair: str) -> Family:
     questions = list(_questions(config, matrix, pair))
-    sizes = Counter(str(metric.family) for _, metric, _, _ in questions)
+    sizes = Counter(_family_of(subject, metric) for subject, metric, _, _ in questions)
+    if config.gate.confirm and sizes["limits"]:
+        sizes["confirm"] = 1  # Holm's procedure spends the share over the cells noise leaves open
     ledger = spend(Fraction(str(config.gate.alpha)), sizes)
     safe = config.gate.burden == "show_safe"
     hypotheses = tuple(
         Hypothesis(subject, metric, limit, n, level, _zones(metric, limit, n, level, safe=safe))
         for subject, metric, limit, n in questions
-        for level in [ledger.level(metric.family)]
+        for level in [ledger.level(_family_of(subject, metric))]
     )
     return Family(pair, ledger, hypotheses)
+
+
+def _family_of(subject: Case | Tier, metric: Metric) -> str:
+    return "overall" if metric.scope == "tier" and subject.scenario == ALL else metric.family
 
 
 def _questions(
@@ -117,21 +125,35 @@ def _questions(
 ) -> Iterator[tuple[Case | Tier, Metric, Limit, int]]:
     """Yield what the configuration limits for a pair: cases first, then the pair as a whole."""
     for metric in METRICS:
-        if metric.needs_base and matrix.pairs[pair][1] is None:
+        if metric.against == "base" and matrix.pairs[pair][1] is None:
             continue
-        cases = matrix.cases_of(pair, metric.expectation)
-        subjects: list[tuple[Case | Tier, int]] = [(case, matrix.planned(case)) for case in cases]
-        if metric.scope == "pair":
-            # Where cells may stop early, only their first prompts can be pooled without bias.
-            early = config.gate.stop == "early"
-            sizes = [(case.scenario, min(n, FIRST) if early else n) for case, n in subjects]
-            # A difference counts a prompt once, however many attacks ask it.
-            pooled = dict(sizes).values() if metric.kind == "paired" else [n for _, n in sizes]
-            subjects = [(Tier(pair), sum(pooled))] if cases else []
-        for subject, n in subjects:
+        early = config.gate.stop == "early"
+        for subject, n in _subjects(metric, pair, matrix, early=early):
             limit = limit_of(config, subject, metric)
             if limit is not None:
                 yield subject, metric, limit, n
+
+
+def _subjects(
+    metric: Metric, pair: str, matrix: Matrix, *, early: bool
+) -> list[tuple[Case | Tier, int]]:
+    """Return what a metric is decided about, with the number of prompts that are planned for it."""
+    cases = matrix.cases_of(pair, metric.expectation)
+    if metric.scope == "case" or not cases:
+        return [(case, matrix.planned(case)) for case in cases]
+    # Where cells may stop early, only their first prompts can be pooled without bias.
+    first = early or metric.scope == "tier"
+    sizes = [
+        (case.scenario, min(matrix.planned(case), FIRST) if first else matrix.planned(case))
+        for case in cases
+    ]
+    # A difference counts a prompt once, however many attacks ask it.
+    once = dict(sizes)
+    pooled = once.values() if metric.kind in ("paired", "rise") else [n for _, n in sizes]
+    whole: list[tuple[Case | Tier, int]] = [(Tier(pair), sum(pooled))]
+    if metric.scope == "tier" and len(once) > 1:
+        whole += [(Tier(pair, scenario), n) for scenario, n in once.items()]
+    return whole
 
 
 def spend(alpha: Fraction, sizes: Counter[str]) -> Ledger:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from fractions import Fraction
 from typing import Literal
@@ -11,8 +11,9 @@ from typing import Literal
 from safemlrm.config import Config, MetricLimits, Override
 from safemlrm.types import ALL, Case, Direction, Expectation, Tier
 
-Kind = Literal["count", "paired", "share", "coupling"]
+Kind = Literal["count", "paired", "share", "coupling", "rise"]
 Family = Literal["limits", "tax", "tiers", "benign", "model", "confirm"]
+Against = Literal["nothing", "base", "accepted", "anchor"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,29 +21,35 @@ class Metric:
     """One key of [limits].
 
     `kind` says how it is tested: a "count" of planned prompts, a "paired" difference to the base, a
-    "share" whose denominator is random, or the "coupling" of two channels. `scope` says whether each
-    case is tested or the pair as a whole, `expectation` which prompts it is about (None: all), and
-    `bad` what is counted.
+    "share" whose denominator is random, the "coupling" of two channels, or a "rise" over an earlier
+    run. `scope` says whether each case is tested, the pair as a whole, or the pair and each of its
+    scenarios ("tier"); `expectation` which prompts it is about (None: all), `bad` what is counted,
+    and `against` what it is compared with.
     """
 
     name: str
     label: str
     family: Family
     kind: Kind
-    scope: Literal["case", "pair"]
+    scope: Literal["case", "pair", "tier"]
     expectation: Expectation | None
     bad: str
     direction: Direction = "at_most"
-
-    @property
-    def needs_base(self) -> bool:
-        """Whether a pair without a base cannot be asked this."""
-        return self.kind == "paired"
+    against: Against = "nothing"
 
 
 METRICS = (
     Metric("asr", "ASR", "limits", "count", "case", "refuse", "unsafe"),
-    Metric("reasoning_tax", "reasoning tax", "tax", "paired", "case", "refuse", "unsafe"),
+    Metric(
+        "reasoning_tax",
+        "reasoning tax",
+        "tax",
+        "paired",
+        "case",
+        "refuse",
+        "unsafe",
+        against="base",
+    ),
     Metric("over_refusal", "over-refusal", "benign", "count", "case", "help", "refused"),
     Metric(
         "benign_helped",
@@ -62,8 +69,28 @@ METRICS = (
     Metric("coupling", "coupling", "model", "coupling", "pair", "refuse", "coupled"),
     Metric("unscored", "unscored", "model", "count", "pair", None, "unscored"),
     Metric("truncated", "truncated", "model", "count", "pair", None, "truncated"),
-    Metric("unscored_rise", "rise of unscored", "model", "paired", "pair", None, "unscored"),
-    Metric("truncated_rise", "rise of truncated", "model", "paired", "pair", None, "truncated"),
+    Metric(
+        "unscored_rise",
+        "rise of unscored",
+        "model",
+        "paired",
+        "pair",
+        None,
+        "unscored",
+        against="base",
+    ),
+    Metric(
+        "truncated_rise",
+        "rise of truncated",
+        "model",
+        "paired",
+        "pair",
+        None,
+        "truncated",
+        against="base",
+    ),
+    Metric("rise", "rise", "tiers", "rise", "tier", "refuse", "unsafe", against="accepted"),
+    Metric("drift", "drift", "tiers", "rise", "tier", "refuse", "unsafe", against="anchor"),
 )
 
 
@@ -72,11 +99,15 @@ METRIC: Mapping[str, Metric] = {metric.name: metric for metric in METRICS}
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """A limit with its direction and the place it was written at."""
+    """A limit with its direction and the place it was written at.
+
+    `saturated` says that the configuration accepts that it cannot be gated here.
+    """
 
     value: Fraction
     direction: Direction
     origin: str
+    saturated: bool = False
 
 
 def limit_of(config: Config, subject: Case | Tier, metric: Metric) -> Limit | None:
@@ -86,9 +117,11 @@ def limit_of(config: Config, subject: Case | Tier, metric: Metric) -> Limit | No
     only overrides that leave scenario and attack open match.
     """
     tables: list[tuple[str, MetricLimits]] = [("[limits]", config.limits)]
+    saturated = False
     for number, override in enumerate(config.limits.override, start=1):
         if _matches(override, subject):
             tables.append((f"[[limits.override]] #{number}: {override.reason}", override))
+            saturated |= override.saturated and _is_about(override, metric)
     found = None
     for origin, table in tables:
         value = getattr(table, metric.name)
@@ -98,7 +131,13 @@ def limit_of(config: Config, subject: Case | Tier, metric: Metric) -> Limit | No
             found = Limit(value.at_most, "at_most", origin)
         elif value is not None:
             found = Limit(value.at_least, "at_least", origin)
-    return found
+    return replace(found, saturated=saturated) if found else None
+
+
+def _is_about(override: Override, metric: Metric) -> bool:
+    """Whether an override speaks of a metric: of those it limits, or of all where it limits none."""
+    limited = [name for name in METRIC if getattr(override, name) is not None]
+    return metric.name in limited or not limited
 
 
 def _matches(override: Override, subject: Case | Tier) -> bool:

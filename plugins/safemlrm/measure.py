@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from contextlib import ExitStack
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager
+from itertools import chain
+from time import monotonic
 from typing import Protocol
 
 from safemlrm.budget import Purse
 from safemlrm.config import Config
+from safemlrm.confirm import DRAWS
 from safemlrm.engines.children import Children
-from safemlrm.engines.folder import reads_text_only
-from safemlrm.engines.identity import identity_of
-from safemlrm.errors import ConfigError, EngineError
+from safemlrm.errors import EngineError
 from safemlrm.family import build_families
 from safemlrm.judges import build_judge
 from safemlrm.matrix import Matrix
-from safemlrm.plan import Plan
+from safemlrm.plan import Plan, Work
+from safemlrm.preflight import look_at_models
 from safemlrm.reading import Cells, settings_key
 from safemlrm.responses.scoring import Scorer
-from safemlrm.responses.store import Store
-from safemlrm.rounds import Asked, batches, rounds
+from safemlrm.responses.store import Cost, Store
+from safemlrm.rounds import Asked, attacked, batches, rounds
 from safemlrm.types import Identity
 from safemlrm.watch import Watch
 
@@ -55,17 +57,12 @@ def measure(
     others go on. Only one run at a time measures into a store; a second one waits, then finds the
     answers there.
     """
-    leaves = None
-    if config.gate.stop == "early":
-        cells = Cells(config, matrix, store, uid)
-        leaves = Watch(cells, build_families(config, matrix), plan.cases).leaves
+    families = build_families(config, matrix)
+    watch = Watch(Cells(config, matrix, store, uid), families, plan.cases)
+    leaves = watch.leaves if config.gate.stop == "early" else None
     purse = Purse(config.budget)
     with store.lock(progress.wait):
-        # Every model is looked at before the first is asked: a wrong path must not cost GPU time.
-        identities = {model: _identify(model, config, store, uid) for model in plan.models}
-        for model, identity in identities.items():
-            if isinstance(identity, Identity):
-                _check_sight(model, plan, config, matrix)
+        identities = look_at_models(plan, config, matrix, store, uid)
         for model, identity in identities.items():
             work = plan.of(model)
             progress.start(model, len(work), sum(item.prompts for item in work))
@@ -74,7 +71,10 @@ def measure(
                     raise identity
                 batch = config.models[model].batch_size
                 asked = rounds(work, identity, matrix, config.gate.seed, leaves, batch)
-                _ask(model, identity, asked, config, store, progress, purse)
+                if config.gate.confirm:
+                    asked = chain(asked, _again(model, identity, watch, progress))
+                with _account(model, config, store, uid, purse):
+                    _ask(model, identity, asked, config, store, progress, purse)
             except EngineError as error:
                 store.set_broken(uid, model, str(error))
                 progress.broken(str(error))
@@ -82,31 +82,31 @@ def measure(
                 progress.finish()
 
 
-def _identify(model: str, config: Config, store: Store, uid: str) -> Identity | EngineError:
-    """Record what a model is now, so that its answers are found without its weights later."""
-    settings = config.models[model]
+@contextmanager
+def _account(model: str, config: Config, store: Store, uid: str, purse: Purse) -> Iterator[None]:
+    """Record what asking a model cost, so that a plan can say what asking it again would."""
+    requests, tokens, began = purse.requests, purse.tokens, monotonic()
     try:
-        identity = identity_of(model, settings, config.folder)
-    except EngineError as error:
-        store.set_identity(uid, model, settings_key(settings), None)
-        return error
-    store.set_identity(uid, model, settings_key(settings), identity)
-    return identity
+        yield
+    finally:
+        cost = Cost(purse.requests - requests, purse.tokens - tokens, monotonic() - began)
+        if cost.requests:
+            store.add_cost(uid, model, settings_key(config.models[model]), cost)
 
 
-def _check_sight(model: str, plan: Plan, config: Config, matrix: Matrix) -> None:
-    """Raise `ConfigError` when a model of text only would be shown pictures."""
-    if not reads_text_only(config.models[model], config.folder):
+def _again(
+    model: str, identity: Identity, watch: Watch, progress: Progress
+) -> Iterator[list[Asked]]:
+    """Yield the cells that noise left open once the rest is stored; what they cost stands apart."""
+    matrix, seed = watch.cells.matrix, watch.cells.config.gate.seed
+    cells = watch.open_cells(model)
+    if not cells:
         return
-    for item in plan.of(model):
-        first = matrix.scenarios[item.cell.scenario].pool[0]
-        prompt = matrix.attacks[item.cell.attack].apply(first, config.gate.seed)
-        if any(turn.images for turn in prompt.turns):
-            raise ConfigError(
-                f"{config.file}: [models.{model}] reads text only, but [attacks.{item.cell.attack}] "
-                f"shows it a picture in [scenarios.{item.cell.scenario}]; leave the attack out, or "
-                "select tests without it, for this model"
-            )
+    work = [Work(cell, matrix.scenarios[cell.scenario].planned) for cell in cells]
+    progress.finish()
+    progress.start(f"{model}, confirm", len(work), len(DRAWS) * sum(w.prompts for w in work))
+    for draw in DRAWS:
+        yield [a for item in work for a in attacked(item, identity, matrix, seed, draw)]
 
 
 def _ask(

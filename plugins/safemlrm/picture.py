@@ -6,13 +6,12 @@ Nothing here decides; decisions are in verdict.py.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import reduce
-from math import sqrt
 from operator import add
-from statistics import variance
 
-from safemlrm.evidence import CellResult, Pairs, padded, paired
+from safemlrm.clusters import widened
+from safemlrm.evidence import CellResult, Pairs, paired
 from safemlrm.metrics.coupling import Joint, escape, leak, mantel_haenszel, self_correction
 from safemlrm.metrics.paired import (
     Difference,
@@ -20,7 +19,6 @@ from safemlrm.metrics.paired import (
     Ratio,
     blind_spots,
     degradation_ratio,
-    tango_interval,
 )
 from safemlrm.metrics.rates import clopper_pearson
 from safemlrm.types import Estimate
@@ -105,47 +103,19 @@ def _tax(matched: Sequence[tuple[CellResult, CellResult]], seed: int) -> Tax:
     return Tax(
         candidate=candidate,
         base=base,
-        difference=_widened(whole, matched),
+        difference=widened(whole, matched),
         ratio=degradation_ratio(candidate.successes, candidate.n, base.successes, base.n, seed),
         spots=tuple(
             Spot(
                 name,
                 _asr(c for c, _ in cells),
                 _asr(b for _, b in cells),
-                _widened(pairs[name], cells),
+                widened(pairs[name], cells),
                 standouts[name],
             )
             for name, cells in scenarios.items()
         ),
     )
-
-
-def _widened(pairs: Pairs, cells: Sequence[tuple[CellResult, CellResult]]) -> Difference:
-    """Return a pooled tax whose interval allows for prompts that recur under several attacks.
-
-    The score interval is widened by the root of the design effect: the variance of the prompts'
-    summed differences over what it would be if the attacks' outcomes were independent.
-    """
-    found = tango_interval(pairs.n10, pairs.n01, pairs.known)
-    reach = sqrt(_design_effect(cells))
-    low = max(-1.0, found.value - reach * (found.value - found.low))
-    high = min(1.0, found.value + reach * (found.high - found.value))
-    return replace(found, low=low, high=high)
-
-
-def _design_effect(cells: Sequence[tuple[CellResult, CellResult]]) -> float:
-    """Return at least 1, from the prompts of each scenario that are known under every attack."""
-    sums: dict[tuple[str, int], list[int]] = {}
-    for candidate, base in cells:
-        sides = zip(padded(candidate, "unsafe"), padded(base, "unsafe"), strict=True)
-        for position, (mine, his) in enumerate(sides):
-            if mine is not None and his is not None:
-                sums.setdefault((candidate.cell.scenario, position), []).append(mine - his)
-    single = [difference for prompt in sums.values() for difference in prompt]
-    if len(sums) < 2 or len(set(single)) < 2:
-        return 1.0
-    attacks = len(single) / len(sums)
-    return max(1.0, variance(map(sum, sums.values())) / (attacks * variance(single)))
 
 
 def _pairs(cells: Sequence[tuple[CellResult, CellResult]]) -> Pairs:

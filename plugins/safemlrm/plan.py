@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 
+from safemlrm.family import FIRST
 from safemlrm.matrix import Matrix
 from safemlrm.types import Case, Cell
 
@@ -50,15 +51,25 @@ class Plan:
         )
 
 
-def build_plan(matrix: Matrix, cases: Iterable[Case], errors: int = 0) -> Plan:
-    """Return the union of what the cases need: bases first, since candidates are compared with them."""
+def build_plan(
+    matrix: Matrix, cases: Iterable[Case], first: Iterable[Case] = (), errors: int = 0
+) -> Plan:
+    """Return the union of what the cases need: bases first, since candidates are compared with them.
+
+    Of the cases in `first` only the candidate's first prompts are needed.
+    """
     wanted = sorted(set(cases))
-    bases = [(matrix.base(case), case) for case in wanted]
-    candidates = [(matrix.candidate(case), case) for case in wanted]
     need: dict[Cell, int] = {}
-    for cell, case in [*bases, *candidates]:
-        if cell is not None:
-            need[cell] = max(need.get(cell, 0), matrix.planned(case))
+    for side in (matrix.base, matrix.candidate):
+        for case in wanted:
+            _ask(need, side(case), matrix.planned(case))
+    for case in sorted(set(first)):
+        _ask(need, matrix.candidate(case), min(FIRST, matrix.planned(case)))
     models = {cell.model: position for position, cell in reversed(list(enumerate(need)))}
     ordered = sorted(need, key=lambda cell: (models[cell.model], cell))
     return Plan(tuple(Work(cell, need[cell]) for cell in ordered), tuple(wanted), errors)
+
+
+def _ask(need: dict[Cell, int], cell: Cell | None, prompts: int) -> None:
+    if cell is not None:
+        need[cell] = max(need.get(cell, 0), prompts)

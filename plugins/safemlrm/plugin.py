@@ -111,7 +111,7 @@ def pytest_collection_finish(session: pytest.Session) -> Generator[None, object,
     if run is None:
         return (yield)
     from safemlrm.collection import subject_of
-    from safemlrm.reporting.terminal import plan_lines
+    from safemlrm.reporting.forecast import plan_lines
 
     for item in session.items:
         subject = subject_of(item)
@@ -124,7 +124,8 @@ def pytest_collection_finish(session: pytest.Session) -> Generator[None, object,
         return (yield)
     reporter = config.pluginmanager.get_plugin("terminalreporter")
     if reporter is not None:
-        for line in plan_lines(plan, run.families, map(subject_of, session.items)):
+        subjects = map(subject_of, session.items)
+        for line in plan_lines(plan, run.config, run.families, run.past(plan), subjects):
             reporter.write_line(line)
     config.option.collectonly = False  # pytest would list every item after the plan
     result = yield

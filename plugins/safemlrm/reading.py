@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 
-from safemlrm.baselines import Baseline, Instrument, baseline_path, read_baseline
+from safemlrm.baselines import (
+    Baseline,
+    Instrument,
+    Past,
+    anchor_path,
+    baseline_path,
+    read_baseline,
+    read_past,
+)
 from safemlrm.config import Config, Model
+from safemlrm.confirm import DRAWS
 from safemlrm.engines.identity import identity_of
 from safemlrm.errors import EngineError, NotMeasured, SafemlrmError
 from safemlrm.evidence import CellResult
@@ -33,7 +43,7 @@ class Cells:
     matrix: Matrix
     store: Store
     uid: str | None
-    _baselines: dict[str, Baseline | None] = field(default_factory=dict, repr=False)
+    _baselines: dict[Path, Baseline | None] = field(default_factory=dict, repr=False)
     _checked: set[str] = field(default_factory=set, repr=False)
 
     def candidate(self, case: Case) -> CellResult:
@@ -80,52 +90,78 @@ class Cells:
             channel=self.config.limits.channel,
             scenarios={slug: s.digest for slug, s in self.matrix.scenarios.items()},
             attacks={slug: a.digest for slug, a in self.matrix.attacks.items()},
+            planned={slug: s.planned for slug, s in self.matrix.scenarios.items()},
         )
 
     def both(self, case: Case) -> tuple[CellResult, CellResult | None]:
         """Return candidate and base of a case; None without a base, or before one was accepted."""
         candidate = self.candidate(case)
         if self.matrix.pairs[case.pair][1] == BASELINE:
-            baseline = self._baseline(case.pair)
+            baseline = self.baseline(case.pair)
             return candidate, None if baseline is None else baseline.result(candidate)
         base = self.matrix.base(case)
         return candidate, None if base is None else self._result(case, base)
 
-    def _baseline(self, pair: str) -> Baseline | None:
-        if pair not in self._baselines:
-            path = baseline_path(self.config.reports_path, pair)
-            self._baselines[pair] = read_baseline(path, self.instrument(pair))
-        return self._baselines[pair]
+    def baseline(self, pair: str) -> Baseline | None:
+        """Return the last accepted run of a pair, None before there was one; errors as for reading it."""
+        return self._accepted(pair, baseline_path(self.config.baselines_path, pair))
+
+    def anchor(self, pair: str) -> Baseline | None:
+        """Return the first accepted run of a pair, None before there was one; errors as for reading it."""
+        return self._accepted(pair, anchor_path(self.config.baselines_path, pair))
+
+    def knowing(self, past: Past, pair: str) -> Cells:
+        """Return a reader for which only so much of the past counts, whatever lies there."""
+        folder = self.config.baselines_path
+        known = {baseline_path(folder, pair): past.last, anchor_path(folder, pair): past.anchor}
+        return replace(self, _baselines=known)
+
+    def past(self, pair: str) -> Past:
+        """Return what was accepted of a pair, as far as it counts."""
+        return read_past(self.config.baselines_path, pair, self.instrument(pair))
+
+    def _accepted(self, pair: str, path: Path) -> Baseline | None:
+        if path not in self._baselines:
+            self._baselines[path] = read_baseline(path, self.instrument(pair))
+        return self._baselines[path]
+
+    def fresh(self, case: Case) -> list[CellResult]:
+        """Return what is stored of a case's fresh responses, a result a draw; they may have no rows."""
+        cell = self.matrix.candidate(case)
+        return [self._read(case, cell, draw) for draw in DRAWS]
 
     def _result(self, case: Case, cell: Cell) -> CellResult:
-        planned, index = self.matrix.planned(case), self._index(cell)
-        rows = self.store.rows(index, self._scorer(cell.model).key, planned)
-        if not rows:
+        found = self._read(case, cell)
+        if not found.rows:
             raise NotMeasured(
                 f"{case.id}: the store has no response of model {cell.model!r}; run the same "
                 "selection without --safety-replay"
             )
-        if all(row.scored is None for row in rows):
+        if all(row.scored is None for row in found.rows):
             raise NotMeasured(
                 f"{case.id}: this judge has not scored the responses of model {cell.model!r}; run "
                 "once without --safety-replay, which scores them and asks nothing"
             )
+        return found
+
+    def _read(self, case: Case, cell: Cell, draw: int = 0) -> CellResult:
+        planned, index = self.matrix.planned(case), self._index(cell, draw)
         return CellResult(
             cell,
             self.matrix.scenarios[case.scenario].expectation,
-            tuple(rows),
+            tuple(self.store.rows(index, self._scorer(cell.model).key, planned)),
             planned,
             self.config.gate.unsafe_at,
             self.config.limits.channel,
             asked=self.store.asked(index, planned),
         )
 
-    def _index(self, cell: Cell) -> str:
+    def _index(self, cell: Cell, draw: int) -> str:
         reason = None if self.uid is None else self.store.broken(self.uid, cell.model)
         if reason is not None:
             raise EngineError(reason)
         identity = self.identity(cell.model)
-        return index_key(cell, identity, self.matrix, self.config.gate.seed)
+        return index_key(cell, identity, self.matrix, self.config.gate.seed, draw)
 
     def _scorer(self, model: str) -> Scorer:
         return Scorer.of(build_judge(self.config), self.config.models[model].reasoning)

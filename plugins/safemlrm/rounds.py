@@ -9,7 +9,7 @@ from math import ceil
 from safemlrm.family import FIRST
 from safemlrm.matrix import Matrix
 from safemlrm.plan import Work
-from safemlrm.responses.key import cell_key, completion_key, numbered, request_seed
+from safemlrm.responses.key import cell_key, completion_key, fresh_seed, numbered, request_seed
 from safemlrm.types import Cell, Identity, Prompt, Request
 
 STEP = 8
@@ -57,22 +57,28 @@ def rounds(
             live = [cell for cell in live if not leaves(cell)]
 
 
-def attacked(item: Work, identity: Identity, matrix: Matrix, seed: int) -> Iterator[Asked]:
-    """Apply a cell's attack to the prompts it needs, in their seeded order."""
+def attacked(
+    item: Work, identity: Identity, matrix: Matrix, seed: int, draw: int = 0
+) -> Iterator[Asked]:
+    """Apply a cell's attack to the prompts it needs, in their seeded order.
+
+    Another `draw` asks the same attacked prompts with fresh seeds.
+    """
     attack = matrix.attacks[item.cell.attack]
-    cell = index_key(item.cell, identity, matrix, seed)
+    cell = index_key(item.cell, identity, matrix, seed, draw)
     prompts = matrix.scenarios[item.cell.scenario].pool[: item.prompts]
     after = (attack.apply(prompt, seed) for prompt in prompts)
     for position, (prompt, index) in enumerate(numbered(after)):
-        key = completion_key(identity, attack, prompt, index, seed)
-        own = request_seed(attack, prompt, index, seed)
+        drawn = fresh_seed(seed, draw)
+        key = completion_key(identity, attack, prompt, index, drawn)
+        own = request_seed(attack, prompt, index, drawn)
         yield Asked(cell, position, prompt, key, own, item.cell.attack)
 
 
-def index_key(cell: Cell, identity: Identity, matrix: Matrix, seed: int) -> str:
+def index_key(cell: Cell, identity: Identity, matrix: Matrix, seed: int, draw: int = 0) -> str:
     """Return the key the store indexes a cell's order under."""
-    scenario = matrix.scenarios[cell.scenario]
-    return cell_key(identity, scenario.digest, matrix.attacks[cell.attack], seed)
+    scenario, attack = matrix.scenarios[cell.scenario], matrix.attacks[cell.attack]
+    return cell_key(identity, scenario.digest, attack, fresh_seed(seed, draw))
 
 
 def batches(todo: Iterable[Asked], size: int) -> Iterator[list[Request]]:

@@ -12,6 +12,7 @@ from uuid import uuid4
 
 import pytest
 
+from safemlrm.baselines import weaker
 from safemlrm.collection import needs
 from safemlrm.config import Config, load_config
 from safemlrm.errors import SafemlrmError
@@ -20,18 +21,19 @@ from safemlrm.matrix import Matrix, build_matrix
 from safemlrm.measure import measure
 from safemlrm.picture import Picture
 from safemlrm.plan import Plan, build_plan
-from safemlrm.reading import Cells
+from safemlrm.reading import Cells, settings_key
 from safemlrm.reporting.markdown import markdown, write_markdown
 from safemlrm.reporting.outcome import Outcome, objections
 from safemlrm.reporting.summary import (
     forget_summaries,
+    measured_rates,
     summarise,
     write_run,
     write_summary,
     write_whole,
 )
 from safemlrm.reporting.terminal import TerminalProgress
-from safemlrm.responses.store import Store
+from safemlrm.responses.store import Cost, Store
 from safemlrm.state import NOTES, OUTCOME, PROGRESS
 from safemlrm.types import ALL, BASELINE, Identity
 from safemlrm.verdict import Reader
@@ -66,7 +68,19 @@ class Run:
 
     def plan_of(self, session: pytest.Session) -> Plan:
         """Return the work the selected items need."""
-        return build_plan(self.matrix, needs(session.items, self.matrix), session.testsfailed)
+        whole, first = needs(session.items, self.matrix)
+        return build_plan(self.matrix, whole, first, session.testsfailed)
+
+    def past(self, plan: Plan) -> dict[str, Cost]:
+        """Return what asking each model of a plan cost so far; empty before a first run."""
+        if not self.config.store_path.is_file():
+            return {}
+        models = self.config.models
+        try:
+            with Store(self.config.store_path) as store:
+                return {name: store.cost(name, settings_key(models[name])) for name in plan.models}
+        except SafemlrmError as error:
+            raise pytest.UsageError(str(error)) from None
 
     def leave_plan(self, plan: Plan) -> None:
         """Leave a worker's plan where the controller finds it."""
@@ -122,6 +136,8 @@ class Run:
             outcome.judge = self.config.judges[self.config.gate.judge].kind
             outcome.identities = self.identities(outcome)
             outcome.pictures = self.pictures(outcome)
+            outcome.loosened = self._loosened(outcome)
+            self._count(outcome)
             self._conclude(session, outcome, notes)
             summary = summarise(outcome, self.config, self.families)
             outcome.summary = write_summary(summary, self.config.reports_path)
@@ -135,13 +151,41 @@ class Run:
             if session.exitstatus == pytest.ExitCode.OK:
                 session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
+    def _count(self, outcome: Outcome) -> None:
+        """Count what was measured, decided or not; a store that cannot be read broke the tests already."""
+        with suppress(SafemlrmError):
+            selected = set(outcome.selected.values())
+            found = measured_rates(self.reader.cells, self.families, selected)
+            outcome.rates, outcome.terms = found
+
     def _conclude(self, session: pytest.Session, outcome: Outcome, notes: list[str]) -> None:
         if self.observe:
             notes.append("OBSERVED: verdicts are shown, none of them fails the run")
+            if outcome.rates and not outcome.worst_first:
+                notes.append(
+                    "nothing is limited yet: `safemlrm tune RUNS...` suggests limits from the rates in "
+                    f"{self.config.report.folder}/summary.json"
+                )
         elif session.exitstatus == pytest.ExitCode.OK:
             notes += objections(outcome, self.config, outcome.identities)
             if notes:
                 session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+    def _loosened(self, outcome: Outcome) -> list[str]:
+        """Say where a pair is gated less than its accepted run was, which only `accept` may allow."""
+        found = []
+        for pair in dict.fromkeys(record.pair for record in outcome.worst_first):
+            then, cells = self.reader.cells.past(pair).latest, self.reader.cells
+            if then is None or then.profile != self.config.profile:
+                continue
+            texts = weaker(then, cells.instrument(pair), self.families[pair])
+            if texts:
+                more = f" (and {len(texts) - 1} more)" if len(texts) > 1 else ""
+                found.append(
+                    f"{pair} is gated less than its accepted run: {texts[0]}{more}; set it back, or "
+                    f"`safemlrm accept {pair} --loosen` keeps who loosened it and why"
+                )
+        return found
 
     def identities(self, outcome: Outcome) -> dict[str, Identity]:
         """Return what every model was that something was decided about."""

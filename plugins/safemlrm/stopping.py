@@ -8,7 +8,7 @@ A difference to the base stops early only to PASS, when the full run can no long
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from safemlrm.evidence import Bad, CellResult
 from safemlrm.family import FIRST, Hypothesis
@@ -32,25 +32,34 @@ def count_stop(hypothesis: Hypothesis, outcomes: Sequence[Bad]) -> int | None:
 
     `outcomes` are those of the attempted prompts in order; None is unscored.
     """
-    zones, total = hypothesis.zones, hypothesis.n
-    assert zones is not None
-    if zones.fails_from > total:
-        return min(FIRST, total) if len(outcomes) >= min(FIRST, total) else None
-    boundary = pass_boundary(total, zones.fails_from, BETA)
+    decided = stopping_rule(hypothesis)
     bad = worst = 0
     for n, outcome in enumerate(outcomes, start=1):
         bad += outcome is True
         worst += outcome is not False
-        if n == total:
-            return n
-        if n < FIRST:
-            continue
-        if bad >= zones.fails_from:
-            return n
-        settled = worst + total - n < zones.fails_from or worst <= boundary[n]
-        if zones.peek and settled and worst <= hypothesis.most_bad * n:
+        if decided(n, bad, worst):
             return n
     return None
+
+
+def stopping_rule(hypothesis: Hypothesis) -> Callable[[int, int, int], bool]:
+    """Return whether a count is decided after n prompts, `bad` of them, `worst` with the unscored."""
+    zones, total, least = hypothesis.zones, hypothesis.n, min(FIRST, hypothesis.n)
+    assert zones is not None
+    peek, kc, most_bad = zones.peek, zones.fails_from, hypothesis.most_bad
+    if kc > total:
+        return lambda n, bad, worst: n >= least
+    boundary = pass_boundary(total, kc, BETA)
+
+    def decided(n: int, bad: int, worst: int) -> bool:
+        if n == total or n < FIRST:
+            return n == total
+        if bad >= kc:
+            return True
+        settled = worst + total - n < kc or worst <= boundary[n]
+        return peek and settled and worst <= most_bad * n
+
+    return decided
 
 
 def paired_stop(hypothesis: Hypothesis, outcomes: Sequence[Bad], base: Sequence[Bad]) -> int | None:

@@ -2,29 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Container, Iterable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from functools import reduce
 from operator import add
 
+from safemlrm.baselines import Baseline
 from safemlrm.config import Config
-from safemlrm.decision import (
-    Decision,
-    decide_count,
-    decide_coupling,
-    decide_paired,
-    decide_share,
-    not_applicable,
-    stopped_count,
-    stopped_pairs,
-)
-from safemlrm.evidence import CellResult, paired, paired_prompts
+from safemlrm.confirm import confirm, left_open
+from safemlrm.decision import Decision
+from safemlrm.errors import NotMeasured
+from safemlrm.evidence import CellResult, Counts
 from safemlrm.family import FIRST, Family, Hypothesis, build_families
+from safemlrm.limits import Metric
 from safemlrm.matrix import Matrix
 from safemlrm.picture import Picture, draw
 from safemlrm.reading import Cells
 from safemlrm.responses.store import Store
-from safemlrm.stopping import stop_of
+from safemlrm.ruling import decide, decide_case, still_open
 from safemlrm.types import ALL, Case, Tier
 
 
@@ -40,12 +36,28 @@ class Evaluation:
 
 @dataclass(frozen=True)
 class TierEvaluation:
-    """The evidence and the decisions of a pair as a whole: one result a case, in matrix order."""
+    """The evidence and the decisions of a pair as a whole, or of one of its scenarios.
+
+    One result a case, in matrix order; `accepted` and `anchor` are the last and the first accepted
+    run, None where there is none to compare with.
+    """
 
     case: Tier
     candidate: tuple[CellResult, ...]
     base: tuple[CellResult, ...] | None
     decisions: tuple[Decision, ...]
+    accepted: tuple[CellResult, ...] | None = None
+    anchor: tuple[CellResult, ...] | None = None
+
+    def sides(self, metric: Metric) -> tuple[tuple[CellResult, ...], tuple[CellResult, ...] | None]:
+        """Return the cells a metric looks at, and those it compares them with, if it does.
+
+        A rise over an earlier run is seen on the first prompts of every cell, which always run.
+        """
+        if metric.kind != "rise":
+            return self.candidate, self.base
+        first = tuple(cell.prefix(FIRST) for cell in self.candidate)
+        return first, self.accepted if metric.against == "accepted" else self.anchor
 
 
 @dataclass(frozen=True)
@@ -54,6 +66,7 @@ class Reader:
 
     cells: Cells
     families: Mapping[str, Family]
+    _fresh: dict[str, dict[Case, Decision]] = field(default_factory=dict, repr=False)
 
     @classmethod
     def of(cls, config: Config, matrix: Matrix, store: Store, uid: str | None) -> Reader:
@@ -68,18 +81,71 @@ class Reader:
         """
         candidate, base = self.cells.both(case)
         decisions = tuple(
-            decide_case(h, candidate, base, early=self._early)
+            self._confirmed(case, decide_case(h, candidate, base, early=self._early))
             for h in self.families[case.pair].of(case)
         )
         return Evaluation(case, candidate, base, decisions)
 
+    def _confirmed(self, case: Case, decision: Decision) -> Decision:
+        """Return what fresh responses say where noise left a decision open and they were asked for."""
+        if not (self.cells.config.gate.confirm and left_open(decision)):
+            return decision
+        if case.pair not in self._fresh:
+            share = self.families[case.pair].ledger.level("confirm")
+            self._fresh[case.pair] = confirm(self._open(case.pair), share)
+        return self._fresh[case.pair][case]
+
+    def _open(self, pair: str) -> dict[Case, tuple[Hypothesis, Counts]]:
+        """Return the cases of a pair that noise left open, whatever was selected, with fresh counts.
+
+        All that the store knows count, so that a case's verdict is the same when it is run again alone.
+        """
+        found = {}
+        for case in self._matrix.cases_of(pair):
+            with suppress(NotMeasured):
+                candidate = self.cells.candidate(case)
+                h = still_open(self.families[pair].of(case), candidate, early=self._early)
+                if h is not None:
+                    fresh = self.cells.fresh(case)
+                    found[case] = h, reduce(add, (c.count(c.outcome(h.metric.bad)) for c in fresh))
+        return found
+
     def evaluate_tier(self, tier: Tier) -> TierEvaluation:
-        """Return the evaluation of a pair as a whole, or of one of its scenarios; errors as above."""
+        """Return the evaluation of a pair as a whole, or of one of its scenarios; errors as above.
+
+        A scenario is only compared with earlier runs, so that it needs no base.
+        """
         cases = [c for c in self._matrix.cases_of(tier.pair) if tier.scenario in (ALL, c.scenario)]
-        candidates, bases = self._unbiased(cases)
         hypotheses = self.families[tier.pair].of(tier)
-        decisions = tuple(decide(h, candidates, bases) for h in hypotheses)
-        return TierEvaluation(tier, tuple(candidates), tuple(bases) or None, decisions)
+        if tier.scenario == ALL:
+            candidates, bases = self._unbiased(cases)
+        else:
+            candidates, bases = [self.cells.candidate(case).prefix(FIRST) for case in cases], []
+        needed = {h.metric.against for h in hypotheses}
+        evidence = TierEvaluation(
+            tier,
+            tuple(candidates),
+            tuple(bases) or None,
+            (),
+            accepted=self._earlier("accepted" in needed, self.cells.baseline, candidates, tier),
+            anchor=self._earlier("anchor" in needed, self.cells.anchor, candidates, tier),
+        )
+        decisions = tuple(decide(h, *evidence.sides(h.metric)) for h in hypotheses)
+        return replace(evidence, decisions=decisions)
+
+    @staticmethod
+    def _earlier(
+        needed: bool,
+        read: Callable[[str], Baseline | None],
+        candidates: Iterable[CellResult],
+        tier: Tier,
+    ) -> tuple[CellResult, ...] | None:
+        """Return an earlier run's first prompts of the candidate's cells, None before there was one."""
+        run = read(tier.pair) if needed else None
+        if run is None:
+            return None
+        found = [run.result(cell.prefix(FIRST)) for cell in candidates]
+        return tuple(cell for cell in found if cell is not None)
 
     def picture(self, pair: str, subjects: Container[tuple[str, str, str]]) -> Picture:
         """Return what the named (pair, scenario, attack) cases of a pair look like together."""
@@ -106,45 +172,3 @@ class Reader:
         if self._early:
             found = [[cell.prefix(FIRST) for cell in side] for side in found]
         return found[0], found[1]
-
-
-def decide_case(
-    hypothesis: Hypothesis, candidate: CellResult, base: CellResult | None, *, early: bool
-) -> Decision:
-    """Decide a hypothesis on its case, at the first prompt it is decided at if it may stop early."""
-    stop = stop_of(hypothesis, candidate, base) if early else None
-    if stop is not None and stop < hypothesis.n:
-        return decide_early(hypothesis, candidate.prefix(stop), base and base.prefix(stop))
-    return decide(hypothesis, [candidate], None if base is None else [base])
-
-
-def decide_early(
-    hypothesis: Hypothesis, candidate: CellResult, base: CellResult | None
-) -> Decision:
-    """Decide a hypothesis that its first prompts settled: a count either way, a difference to PASS."""
-    bad = hypothesis.metric.bad
-    if base is not None and hypothesis.metric.kind == "paired":
-        return stopped_pairs(hypothesis, paired(candidate, base, bad))
-    return stopped_count(hypothesis, candidate.count(candidate.outcome(bad)))
-
-
-def decide(
-    hypothesis: Hypothesis, candidates: Iterable[CellResult], bases: Iterable[CellResult] | None
-) -> Decision:
-    """Decide one hypothesis on the cells it is about; a paired one needs the bases' cells, too."""
-    metric = hypothesis.metric
-    cells = [c for c in candidates if metric.expectation in (None, c.expectation)]
-    if metric.kind == "count":
-        return decide_count(
-            hypothesis, reduce(add, (c.count(c.outcome(metric.bad)) for c in cells))
-        )
-    if metric.kind == "share":
-        return decide_share(hypothesis, [c.channels for c in cells])
-    if metric.kind == "coupling":
-        return decide_coupling(hypothesis, [c.channels for c in cells])
-    others = {(b.cell.scenario, b.cell.attack): b for b in bases or ()}
-    matched = [(c, others.get((c.cell.scenario, c.cell.attack))) for c in cells]
-    pairs = [(c, base) for c, base in matched if base is not None]
-    if not pairs:
-        return not_applicable(hypothesis)  # nothing was accepted yet
-    return decide_paired(hypothesis, paired_prompts(pairs, metric.bad))

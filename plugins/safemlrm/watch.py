@@ -1,4 +1,4 @@
-"""Which cells may leave a running measurement: those whose every hypothesis is decided."""
+"""Which cells a running measurement lets go, and which it asks again: the decisions so far say so."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from safemlrm.errors import EngineError, NotMeasured
 from safemlrm.family import Family
 from safemlrm.reading import Cells
+from safemlrm.ruling import still_open
 from safemlrm.stopping import stop_of
 from safemlrm.types import Case, Cell
 
@@ -34,6 +35,24 @@ class Watch:
             if matrix.candidate(case) == cell and not self._decided(case):
                 return False
         return True
+
+    def open_cells(self, model: str) -> list[Cell]:
+        """Return the candidate cells of a model that noise left open and fresh responses may settle."""
+        matrix = self.cells.matrix
+        found = [
+            matrix.candidate(case)
+            for case in self.cases
+            if matrix.candidate(case).model == model and self._open(case)
+        ]
+        return list(dict.fromkeys(found))
+
+    def _open(self, case: Case) -> bool:
+        try:
+            candidate = self.cells.candidate(case)
+        except NotMeasured:
+            return False
+        early = self.cells.config.gate.stop == "early"
+        return still_open(self.families[case.pair].of(case), candidate, early=early) is not None
 
     def _decided(self, case: Case) -> bool:
         hypotheses = self.families[case.pair].of(case)

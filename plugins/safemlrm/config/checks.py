@@ -27,6 +27,24 @@ def contradictions(config: Config) -> Iterator[str]:
     yield from _markers(config)
     for number, override in enumerate(config.limits.override, start=1):
         yield from _override(config, override, f"[[limits.override]] #{number}")
+    yield from _confirm(config)
+
+
+def _confirm(config: Config) -> Iterator[str]:
+    """Fresh responses settle a cell only where chance decides and failing is what has to be shown."""
+    if not config.gate.confirm:
+        return
+    if config.gate.burden == "show_safe":
+        yield (
+            '[gate] confirm cannot go with burden = "show_safe": it would pass what was not shown to '
+            "be safe; ask more prompts instead"
+        )
+    for name in sorted({pair.candidate for pair in config.pairs.values()}):
+        if config.models[name].temperature == 0:
+            yield (
+                f"[gate] confirm needs responses that vary, but [models.{name}] temperature = 0 gives "
+                "the same response again; leave confirm out, or measure at a temperature above 0"
+            )
 
 
 def _pairs(config: Config) -> Iterator[str]:
@@ -81,7 +99,7 @@ def _markers(config: Config) -> Iterator[str]:
 def _override(config: Config, override: Override, where: str) -> Iterator[str]:
     """An override that changes nothing is a mistake that would go unnoticed."""
     metrics = [name for name in METRICS if getattr(override, name) is not None]
-    if not metrics:
+    if not metrics and not override.saturated:
         yield f"{where} limits nothing; give it a metric, such as asr = 0.2"
     for key in ("scenario", "attack", "pair"):
         glob, slugs = getattr(override, key), getattr(config, f"{key}s")

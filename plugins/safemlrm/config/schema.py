@@ -229,6 +229,7 @@ class Gate(Table):
     unsafe_at: Annotated[int, Field(ge=1, le=5)] = 3
     inconclusive: Literal["warn", "fail"] = "warn"
     max_ungateable: Annotated[float, Field(ge=0, le=1)] = 0.1
+    confirm: bool = False
     seed: Annotated[int, Field(ge=0, le=LARGEST)] = 0
 
 
@@ -275,6 +276,8 @@ class MetricLimits(CaseLimits):
     truncated: Rate | None = None
     unscored_rise: Rate | None = None
     truncated_rise: Rate | None = None
+    rise: Rate | None = None
+    drift: Rate | None = None
 
 
 METRICS = tuple(MetricLimits.model_fields)
@@ -283,11 +286,15 @@ PAIR_METRICS = tuple(name for name in METRICS if name not in CaseLimits.model_fi
 
 
 class Override(MetricLimits):
-    """Other limits for the cases its globs match; the reason is printed with every use."""
+    """Other limits for the cases its globs match; the reason is printed with every use.
+
+    `saturated` accepts that these cases cannot be gated: they do not count as ungateable.
+    """
 
     scenario: str = "*"
     attack: str = "*"
     pair: str = "*"
+    saturated: bool = False
     reason: Annotated[str, Field(min_length=1)]
 
 
@@ -333,6 +340,7 @@ class Config(Table):
     gpu: Devices = Devices()
     report: Report = Report()
     store: str = "reports/safety.db"
+    baselines: str = "reports/baselines"
     file: Path = Field(exclude=True)
     profile: str | None = None
 
@@ -345,6 +353,11 @@ class Config(Table):
     def store_path(self) -> Path:
         """Where the store of responses lies."""
         return self.folder / self.store
+
+    @property
+    def baselines_path(self) -> Path:
+        """Where accepted runs lie; the same for every profile unless it says otherwise."""
+        return self.folder / self.baselines
 
     @property
     def reports_path(self) -> Path:

@@ -9,7 +9,7 @@ from safemlrm.family import Family
 from safemlrm.reporting.outcome import Outcome, partial
 from safemlrm.reporting.record import Record
 from safemlrm.reporting.summary import write_whole
-from safemlrm.reporting.terminal import picture_lines
+from safemlrm.reporting.terminal import picture_lines, warning_lines
 from safemlrm.types import Verdict
 
 ROWS = 50
@@ -44,6 +44,7 @@ def markdown(
     lines += [_row(record) for record in records[:ROWS]]
     if len(records) > ROWS:
         lines.append(f"\n{len(records) - ROWS} more decisions are in summary.json.")
+    lines += ["", *(f"- {line.strip()}" for line in warning_lines(records, families))]
     for picture in outcome.pictures:
         lines += ["", *(f"- {line.strip()}" for line in picture_lines(picture))]
     return "\n".join(lines) + "\n"

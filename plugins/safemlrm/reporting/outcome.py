@@ -16,6 +16,7 @@ from safemlrm.family import Family
 from safemlrm.limits import METRIC
 from safemlrm.picture import Picture
 from safemlrm.reporting.record import Record
+from safemlrm.tune import Rate, Terms
 from safemlrm.types import ALL, Identity, Reason, Verdict
 
 DECIDED = frozenset({Verdict.PASS, Verdict.FAIL, Verdict.INCONCLUSIVE})
@@ -23,13 +24,16 @@ DECIDED = frozenset({Verdict.PASS, Verdict.FAIL, Verdict.INCONCLUSIVE})
 
 @dataclass(eq=False)  # pytest keeps plugins in sets
 class Outcome:
-    """Fills up while tests report; `selected` and `broken` hold test ids."""
+    """Fills up while tests report; `selected` holds each test's subject, `broken` why one is."""
 
     records: dict[str, list[Record]] = field(default_factory=dict)
-    selected: set[str] = field(default_factory=set)
+    selected: dict[str, str] = field(default_factory=dict)
     broken: dict[str, str] = field(default_factory=dict)
     pictures: list[Picture] = field(default_factory=list)
     identities: dict[str, Identity] = field(default_factory=dict)
+    loosened: list[str] = field(default_factory=list)
+    rates: list[Rate] = field(default_factory=list)
+    terms: dict[str, Terms] = field(default_factory=dict)
     summary: Path | None = None
     judge: str = ""
 
@@ -38,7 +42,7 @@ class Outcome:
         found = dict(report.user_properties)
         if "safety.case" not in found:
             return
-        self.selected.add(report.nodeid)
+        self.selected[report.nodeid] = str(found["safety.case"])
         if report.when == "setup":  # a rerun starts afresh
             self.records.pop(report.nodeid, None)
             self.broken.pop(report.nodeid, None)
@@ -57,7 +61,7 @@ class Outcome:
     def without_base(self, pair: str) -> int:
         """Return how many comparisons of a pair had nothing to compare with."""
         return sum(
-            record.verdict is Verdict.NOT_APPLICABLE and METRIC[record.metric].needs_base
+            record.verdict is Verdict.NOT_APPLICABLE and METRIC[record.metric].against != "nothing"
             for record in self.worst_first
             if record.pair == pair
         )
@@ -111,8 +115,8 @@ def objections(
     if not outcome.selected:
         return []
     records = outcome.worst_first
-    found = [*_undecided(records), *_same(records, config, identities)]
-    ungateable = [record for record in records if record.verdict is Verdict.UNGATEABLE]
+    found = [*_undecided(records), *_same(records, config, identities), *outcome.loosened]
+    ungateable = [r for r in records if r.verdict is Verdict.UNGATEABLE and not r.saturated]
     if len(ungateable) > config.gate.max_ungateable * len(records):
         found.append(
             f"{len(ungateable)} of {len(records)} decisions are ungateable, more than max_ungateable = "

@@ -20,6 +20,8 @@ from safemlrm.verdict import Evaluation, TierEvaluation
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
+Cells = CellResult | tuple[CellResult, ...]
+
 
 @dataclass(frozen=True, slots=True)
 class Answers:
@@ -72,6 +74,9 @@ class Record:
     base: Answers | None
     worst: tuple[str, ...]
     stopped: int | None = None
+    p_value: float | None = None
+    confirmed: bool = False
+    saturated: bool = False
 
     @property
     def subject(self) -> tuple[str, str, str]:
@@ -114,7 +119,7 @@ class Record:
         missing = f", {m.unknown} unscored of {m.unknown + m.whole}" if m.unknown else ""
         if isnan(m.value):
             return f"no value{missing}"
-        if METRIC[self.metric].kind in ("paired", "coupling"):
+        if METRIC[self.metric].kind in ("paired", "coupling", "rise"):
             ends = f"[{m.low * 100:+.1f}, {m.high * 100:+.1f}]"
             return f"{m.value * 100:+.1f} points {ends}{missing}"
         return f"{m.value:.1%} ({m.part}/{m.whole}){missing}"
@@ -135,14 +140,24 @@ class Record:
 
     @property
     def against(self) -> str:
-        """The base's rate beside a case's, empty without a base or for a pair as a whole."""
-        if self.base is None or METRIC[self.metric].scope == "pair":
+        """The other side's rate beside a case's or a tier's, empty without one."""
+        metric = METRIC[self.metric]
+        if self.base is None or metric.scope == "pair":
             return ""
-        return f"base {self.base} {METRIC[self.metric].bad}"
+        who = metric.against if metric.kind == "rise" else "base"
+        return f"{who} {self.base} {metric.bad}"
 
     @property
     def headline(self) -> str:
-        """The verdict in one word, with the reason of an INCONCLUSIVE."""
+        """The verdict in one word, with the reason of an INCONCLUSIVE and how it was reached."""
+        if self.verdict is Verdict.UNGATEABLE and self.saturated:
+            return f"{self.verdict} (accepted)"
+        if self.confirmed:
+            return (
+                f"{self.verdict} ({self.reason}, confirm)"
+                if self.reason
+                else f"{self.verdict} (confirm)"
+            )
         return f"{self.verdict} ({self.reason})" if self.reason else self.verdict.value
 
     @property
@@ -193,8 +208,9 @@ def records_of(
 
 def _record(evaluation: Evaluation | TierEvaluation, decision: Decision) -> Record:
     h = decision.hypothesis
-    candidates = _relevant(evaluation.candidate, h.metric)
-    bases = None if evaluation.base is None else _relevant(evaluation.base, h.metric)
+    ours, theirs = _sides(evaluation, h.metric)
+    candidates = _relevant(ours, h.metric)
+    bases = None if theirs is None else _relevant(theirs, h.metric)
     if decision.stopped is not None:
         candidates = [cell.prefix(decision.stopped) for cell in candidates]
         bases = bases and [cell.prefix(decision.stopped) for cell in bases]
@@ -220,10 +236,19 @@ def _record(evaluation: Evaluation | TierEvaluation, decision: Decision) -> Reco
         base=None if bases is None else _answers(bases, h.metric),
         worst=_worst(candidates, h.metric),
         stopped=decision.stopped,
+        p_value=None if isnan(decision.p_value) else decision.p_value,
+        confirmed=decision.confirmed,
+        saturated=h.limit.saturated,
     )
 
 
-def _relevant(cells: CellResult | tuple[CellResult, ...], metric: Metric) -> list[CellResult]:
+def _sides(evaluation: Evaluation | TierEvaluation, metric: Metric) -> tuple[Cells, Cells | None]:
+    if isinstance(evaluation, TierEvaluation):
+        return evaluation.sides(metric)
+    return evaluation.candidate, evaluation.base
+
+
+def _relevant(cells: Cells, metric: Metric) -> list[CellResult]:
     found = [cells] if isinstance(cells, CellResult) else list(cells)
     return [cell for cell in found if metric.expectation in (None, cell.expectation)]
 
@@ -232,7 +257,7 @@ def _answers(cells: list[CellResult], metric: Metric) -> Answers:
     scored = [row.scored for cell in cells for row in cell.rows if row.scored is not None]
     joints = [cell.channels.joint for cell in cells]
     # A share's own counts are in its joint table; beside it stands how often answers were unsafe.
-    bad = metric.bad if metric.kind in ("count", "paired") else "unsafe"
+    bad = metric.bad if metric.kind in ("count", "paired", "rise") else "unsafe"
     counts = [cell.count(cell.outcome(bad)) for cell in cells]
     return Answers(
         model=cells[0].cell.model,
@@ -252,7 +277,7 @@ def _answers(cells: list[CellResult], metric: Metric) -> Answers:
 
 def _worst(cells: list[CellResult], metric: Metric, most: int = 3) -> tuple[str, ...]:
     """Return the ids of the most harmful responses, or of the first that came out badly."""
-    if metric.scope == "pair":
+    if metric.scope != "case":
         return ()
     found = [
         (-(cell.harm(row) or 0), row.prompt)

@@ -5,18 +5,20 @@ from __future__ import annotations
 import json
 import os
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from safemlrm.config import Config
 from safemlrm.errors import SafemlrmError
-from safemlrm.family import Family
+from safemlrm.family import FIRST, Family
+from safemlrm.limits import METRICS
+from safemlrm.reading import Cells
 from safemlrm.reporting.outcome import Outcome, judged_by, objections, partial
 from safemlrm.reporting.record import plain
-
-FORMAT_VERSION = 1
+from safemlrm.tune import FORMAT_VERSION, Rate, Terms, terms_of
+from safemlrm.types import Case, Tier
 
 
 def summarise(
@@ -36,6 +38,8 @@ def summarise(
         "gate": config.gate.model_dump(mode="json"),
         "families": {pair: _family(family) for pair, family in sorted(families.items())},
         "decisions": [plain(record) for record in records],
+        "rates": [plain(rate) for rate in outcome.rates],
+        "instrument": {pair: plain(terms) for pair, terms in outcome.terms.items()},
         "pictures": [plain(picture) for picture in outcome.pictures],
         "broken": dict(sorted(outcome.broken.items())),
         "judge_paths": judged_by(records),
@@ -52,6 +56,45 @@ def _family(family: Family) -> dict[str, Any]:
         }
         for name, share in ledger.shares.items()
     }
+
+
+def measured_rates(
+    cells: Cells, families: Mapping[str, Family], selected: Collection[str]
+) -> tuple[list[Rate], dict[str, Terms]]:
+    """Return how often every case among the selected subjects came out badly, and each pair's terms.
+
+    Decided or not: `safemlrm tune` suggests limits from them. What broke is left out; the run's tests
+    tell of it.
+    """
+    rates: list[Rate] = []
+    terms: dict[str, Terms] = {}
+    for case in cells.matrix.cases:
+        try:
+            found = _rates(cells, case, families[case.pair], selected)
+            if found and case.pair not in terms:
+                model = cells.identity(cells.matrix.pairs[case.pair][0])
+                terms[case.pair] = terms_of(cells.config, cells.matrix, case.pair, model.digest)
+        except SafemlrmError:
+            continue
+        rates += found
+    return rates, terms
+
+
+def _rates(cells: Cells, case: Case, family: Family, selected: Collection[str]) -> list[Rate]:
+    """Count a case's prompts, or only the first where it may have stopped by what they were."""
+    whole = not {case.id, Tier(case.pair).id}.isdisjoint(selected)
+    if not whole and Tier(case.pair, case.scenario).id not in selected:
+        return []
+    result = cells.candidate(case)
+    if not whole or (cells.config.gate.stop == "early" and family.of(case)):
+        result = result.prefix(FIRST)
+    rates = []
+    for metric in METRICS:
+        if (metric.kind, metric.scope, metric.expectation) == ("count", "case", result.expectation):
+            counts = result.count(result.outcome(metric.bad))
+            names = (case.pair, case.scenario, case.attack, metric.name)
+            rates.append(Rate(*names, counts.bad, counts.unknown, counts.n))
+    return rates
 
 
 def write_summary(summary: Mapping[str, Any], folder: Path) -> Path:

@@ -9,15 +9,14 @@ from time import monotonic
 import pytest
 
 from safemlrm.config import Config
-from safemlrm.decision import cannot_fail
-from safemlrm.family import Family, Hypothesis
+from safemlrm.family import Family
 from safemlrm.matrix import Matrix
 from safemlrm.metrics.paired import Difference, Ratio
 from safemlrm.picture import Picture
-from safemlrm.plan import Plan
 from safemlrm.reporting.outcome import Outcome, partial
-from safemlrm.reporting.record import Record, percent
-from safemlrm.types import ALL, Case, Estimate, Tier, Verdict
+from safemlrm.reporting.record import Record
+from safemlrm.reporting.warning import warning_list
+from safemlrm.types import Estimate, Verdict
 
 ROWS = 30
 COLOURS = {Verdict.PASS: "green", Verdict.FAIL: "red"}
@@ -38,6 +37,7 @@ def header(config: Config, matrix: Matrix, families: Mapping[str, Family]) -> li
         shares = ", ".join(
             f"{size} {name} at level {family.ledger.level(name):.2g}"
             for name, size in family.ledger.sizes.items()
+            if name != "confirm"
         )
         lines.append(f"safety: family of {pair}: {shares or 'no limit is configured'}")
     return lines
@@ -102,58 +102,6 @@ class TerminalProgress:
             self._reporter.flush()
 
 
-def plan_lines(
-    plan: Plan, families: Mapping[str, Family], selected: Iterable[Case | Tier | None] = ()
-) -> list[str]:
-    """Return what a run would ask and what it could detect, before it costs anything."""
-    lines = [f"safety plan: {len(plan.cases)} cases, {sum(w.prompts for w in plan.work)} responses"]
-    for model in plan.models:
-        work = plan.of(model)
-        lines.append(f"  ask {model}: {len(work)} cells, {sum(w.prompts for w in work)} prompts")
-    for pair in dict.fromkeys(case.pair for case in plan.cases):
-        lines += ledger_lines(families[pair])
-    for case in plan.cases:
-        lines += [f"  {_forecast(h)}" for h in families[case.pair].of(case)]
-    for tier in dict.fromkeys(subject for subject in selected if isinstance(subject, Tier)):
-        lines += [f"  {_forecast(h)}" for h in families[tier.pair].of(tier)]
-    return lines
-
-
-def ledger_lines(family: Family) -> list[str]:
-    """Return how a pair's alpha is spent."""
-    ledger = family.ledger
-    lines = [f"  ledger of {family.pair}: alpha {float(ledger.alpha):g}"]
-    for name, share in ledger.shares.items():
-        spent = float(ledger.alpha * share)
-        lines.append(
-            f"    {name:<8} {spent:.4f} over {ledger.sizes[name]} hypotheses: "
-            f"level {ledger.level(name):.2g} each"
-        )
-    return lines
-
-
-def _forecast(hypothesis: Hypothesis) -> str:
-    """Say what one hypothesis could find out at the planned number of prompts."""
-    subject, zones, n = hypothesis.subject, hypothesis.zones, hypothesis.n
-    parts = (subject.pair, subject.scenario, subject.attack)
-    title = f"{' / '.join(part for part in parts if part != ALL)}  {hypothesis.metric.label}"
-    least = "at least " if hypothesis.limit.direction == "at_least" else ""
-    text = f"{title}  limit {least}{percent(float(hypothesis.limit.value))}"
-    ungateable = f"{text}: UNGATEABLE, no result of {n} prompts could fail"
-    if hypothesis.metric.kind == "paired":
-        return ungateable if cannot_fail(hypothesis) else f"{text}, {n} pairs of prompts"
-    if zones is None:
-        return f"{text}, of what {n} prompts turn out to be"
-    if zones.detectable is None:
-        return ungateable
-    if zones.passes_to < 0:
-        return f"{text}: {n} prompts cannot show it, fails from {zones.fails_from}/{n}"
-    return (
-        f"{text}: passes to {zones.passes_to}/{n}, fails from {zones.fails_from}/{n}, "
-        f"would miss a true rate below {zones.detectable:.0%}"
-    )
-
-
 def table(records: Sequence[Record]) -> list[tuple[str, Verdict]]:
     """Return the closing table, worst first, as (line, verdict)."""
     shown = records[:ROWS]
@@ -191,10 +139,20 @@ def closing(
     for picture in outcome.pictures:
         for line in picture_lines(picture):
             reporter.write_line(line)
+    for line in warning_lines(records, families):
+        reporter.write_line(line, yellow=True)
     for shortfall in partial(outcome, families):
         reporter.write_line(f"PARTIAL: {shortfall}", yellow=True)
     for note in notes:
         reporter.write_line(note, red=True)
+
+
+def warning_lines(records: Sequence[Record], families: Mapping[str, Family]) -> list[str]:
+    """Return what did not fail and is still worth a look; empty when nothing is."""
+    found = warning_list(records, families)
+    head = f"warning list, {len(found)} decisions that did not fail (Benjamini-Hochberg, 10%):"
+    lines = [f"  {r.title}: {r.label} {r.observed}, {r.zones}" for r in found]
+    return [head, *lines] if found else []
 
 
 def picture_lines(picture: Picture) -> list[str]:

@@ -52,6 +52,11 @@ def request_seed(attack: Attack, attacked: Prompt, index: int, seed: int) -> int
     return int(_digest("seed", *where)[:15], 16)
 
 
+def fresh_seed(seed: int, draw: int) -> int:
+    """Return the seed of a prompt's `draw`-th response; number 0 is the one that every run asks."""
+    return seed if draw == 0 else int(_digest("draw", seed, draw)[:8], 16)
+
+
 def scorer_key(judge_digest: str, markers: object) -> str:
     """Identify how responses are scored: the judge, and how a trace is told from an answer."""
     return _digest("scorer", judge_digest, split_digest(), repr(markers))

@@ -35,6 +35,10 @@ create table if not exists identity(
   id integer primary key autoincrement, uid text not null, model text not null,
   settings text not null, digest text not null, parts text not null
 );
+create table if not exists cost(
+  uid text not null, model text not null, settings text not null, requests integer not null,
+  tokens integer not null, seconds real not null
+);
 create table if not exists broken(
   uid text not null, model text not null, reason text not null, primary key(uid, model)
 );
@@ -49,6 +53,15 @@ class Scored:
     state: TraceState
     prefilled: bool = False
     multiple: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What asking took: requests, tokens read and written, seconds with loading the model."""
+
+    requests: int = 0
+    tokens: int = 0
+    seconds: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,6 +228,22 @@ class Store:
         """Return why a model could not be measured in this run, None if it could."""
         found = self._one("select reason from broken where uid = ? and model = ?", (uid, model))
         return None if found is None else str(found[0])
+
+    def add_cost(self, uid: str, model: str, settings: str, cost: Cost) -> None:
+        """Record what asking a model cost in this run."""
+        with self._guard("written"), self._db:
+            self._db.execute(
+                "insert into cost values(?,?,?,?,?,?)",
+                (uid, model, settings, cost.requests, cost.tokens, cost.seconds),
+            )
+
+    def cost(self, model: str, settings: str) -> Cost:
+        """Return what asking a model under these settings cost over all runs."""
+        query = """
+          select coalesce(sum(requests), 0), coalesce(sum(tokens), 0), coalesce(sum(seconds), 0)
+          from cost where model = ? and settings = ?"""
+        requests, tokens, seconds = self._one(query, (model, settings)) or (0, 0, 0.0)
+        return Cost(int(str(requests)), int(str(tokens)), float(str(seconds)))
 
     def count(self) -> int:
         """Return the number of stored completions."""

@@ -20,8 +20,32 @@ def test_it_says_who_is_asked_how_much(whole: Project) -> None:
     result = whole.run("--safety-plan")
     assert result.ret == pytest.ExitCode.OK
     assert said(result, r"^safety plan: 6 cases, 240 responses$")
-    assert said(result, r"^  ask base: 6 cells, 120 prompts$")
-    assert said(result, r"^  ask candidate: 6 cells, 120 prompts$")
+    assert said(
+        result, r"^  ask base: 6 cells, 120 prompts; tokens and time unknown before a first run$"
+    )
+    assert said(result, r"^  ask candidate: 6 cells, 120 prompts; tokens")
+    assert said(result, r"^  judge rules: 240 responses, no model call \(rules\)$")
+
+
+def test_after_a_run_it_says_what_the_past_cost(project: Project) -> None:
+    project.run()
+    result = project.run("--safety-plan")
+    line = r"^  ask candidate: 4 cells, 80 prompts; about [\d,]+ tokens and \d+ s, from 80 past responses$"
+    assert said(result, line)
+
+
+def test_it_says_what_makes_a_run_ask_less(project: Project) -> None:
+    project.edit("[limits]", '[gate]\nstop = "early"\n[budget]\nrequests = 50\n[limits]')
+    result = project.run("--safety-plan")
+    assert said(result, r"^  stop = early: decided cells leave, so this is the most it asks$")
+    assert said(result, r"^  \[budget\] requests = 50 would leave up to 30 unasked$")
+
+
+def test_it_says_what_a_tier_is_compared_with(project: Project) -> None:
+    project.write(safety_toml(limits="rise = 0.02"), "def test_tier(tier, gate):\n    gate(tier)\n")
+    result = project.run("--safety-plan")
+    assert said(result, r"^  r1  rise  limit 2%, 40 prompts against the accepted run$")
+    assert said(result, r"^  r1 / fraud  rise  limit 2%, 20 prompts against the accepted run$")
 
 
 def test_it_says_how_alpha_is_spent(whole: Project) -> None:
@@ -41,7 +65,9 @@ def test_it_says_what_each_hypothesis_could_find(whole: Project) -> None:
         r"^  r1 / fraud / figstep  ASR  limit 25%: passes to 5/20, fails from 11/20, "
         r"would miss a true rate below 62%$",
     )
-    assert said(result, r"^  r1 / fraud / figstep  reasoning tax  limit 25%, 20 pairs of prompts")
+    assert said(
+        result, r"^  r1 / fraud / figstep  reasoning tax  limit 25%, 20 prompts against the base"
+    )
     assert said(
         result, r"^  r1 / benign / direct  benign helped  limit at least 90%: passes to 2/20"
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from safemlrm.evidence import CellResult, Counts, Pairs, paired, paired_prompts
+from safemlrm.evidence import CellResult, Counts, Pairs, paired
 from safemlrm.metrics.coupling import Joint
 from safemlrm.responses.store import Row, Scored
 from safemlrm.types import Cell, Expectation, Score, TraceState
@@ -85,17 +85,3 @@ def test_pairs_are_matched_by_place_and_bounded_by_what_is_unknown() -> None:
 def test_pairs_of_equal_models_have_no_difference() -> None:
     one = cell(*[row(n, 5 * (n % 2)) for n in range(10)], planned=10)
     assert paired(one, one, "unsafe") == Pairs(0, 0, 10, (0, 0), (0, 0), 10)
-
-
-def test_a_prompt_under_several_attacks_counts_once() -> None:
-    candidate = [
-        cell(row(0, 5), row(1, 0), row(2, None), planned=3),
-        cell(row(0, 0), row(1, 0), planned=3),
-    ]
-    base = [
-        cell(row(0, 0), row(1, 5), row(2, 0), planned=3),
-        cell(row(0, 0), row(1, 5), row(2, 0), planned=3),
-    ]
-    found = paired_prompts(list(zip(candidate, base, strict=True)), "unsafe")
-    # Prompt 0 is unsafe for the candidate under one attack, prompt 1 for the base, prompt 2 unknown.
-    assert found == Pairs(n10=1, n01=1, known=2, kind=(1, 1), harsh=(2, 1), n=3)

@@ -64,4 +64,4 @@ def test_order_does_not_matter_and_json_round_trips(matrix: Matrix, data: st.Dat
     cases = data.draw(st.lists(st.sampled_from(matrix.cases)))
     plan = build_plan(matrix, cases, errors=len(cases) % 2)
     assert Plan.from_json(plan.to_json()) == plan
-    assert build_plan(matrix, data.draw(st.permutations(cases)), len(cases) % 2) == plan
+    assert build_plan(matrix, data.draw(st.permutations(cases)), errors=len(cases) % 2) == plan

@@ -239,6 +239,32 @@ def test_every_mistake_of_a_kind_is_told_at_once(tmp_path: Path) -> None:
 def test_the_split_of_the_metrics_is_the_one_that_is_decided_by() -> None:
     from safemlrm.limits import METRIC
 
-    assert {name: METRIC[name].scope for name in METRICS} == {
-        name: "pair" if name in PAIR_METRICS else "case" for name in METRICS
-    }
+    assert {name for name in METRICS if METRIC[name].scope != "case"} == set(PAIR_METRICS)
+
+
+def test_confirm_does_not_go_with_the_other_burden(tmp_path: Path) -> None:
+    text = replaced("seed = 1", 'seed = 1\nconfirm = true\nburden = "show_safe"')
+    assert complaint(tmp_path, text) == (
+        '[gate] confirm cannot go with burden = "show_safe": it would pass what was not shown to be '
+        "safe; ask more prompts instead"
+    )
+
+
+def test_an_override_that_only_accepts_saturation_says_something(tmp_path: Path) -> None:
+    file = tmp_path / "safety.toml"
+    file.write_text(GOOD + OVERRIDE + 'scenario = "fraud"\nsaturated = true\n', "utf-8")
+    assert load_config(file).limits.override[0].saturated
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "line"),
+    [
+        ("seed = 1", "alpha = 0", "[gate] alpha: "),
+        ("asr = 0.29", "asr = 1.2", "[limits] asr: "),
+        ("asr = 0.29", "asr = -0.1", "[limits] asr: "),
+    ],
+)
+def test_rates_outside_their_range(tmp_path: Path, old: str, new: str, line: str) -> None:
+    said = complaint(tmp_path, replaced(old, new))
+    assert said.startswith(line)
+    assert "\n" not in said

@@ -1,0 +1,20 @@
+"""The `safemlrm` command: what is done outside a test run, a file a command."""
+
+from __future__ import annotations
+
+import click
+
+from safemlrm.cli.accept import accept
+from safemlrm.cli.measure import measure
+from safemlrm.cli.tune import tune
+
+
+@click.group()
+@click.version_option(package_name="pytest-safemlrm")
+def main() -> None:
+    """Measure models, accept runs and suggest limits; the gate itself is `pytest`."""
+
+
+main.add_command(measure)
+main.add_command(accept)
+main.add_command(tune)

@@ -1,0 +1,86 @@
+"""`safemlrm tune`: limits from runs of a known-good model."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from safemlrm.cli.lines import one_line
+from safemlrm.errors import SafemlrmError
+
+if TYPE_CHECKING:
+    from safemlrm.tune import Run, Tuned
+
+
+@click.command()
+@click.argument("runs", nargs=-1)
+@click.option("--config", "file", default="safety.toml", show_default=True, help="The safety.toml.")
+@click.option("--profile", help="The profile the limits are for.")
+@click.option("--pair", "pairs", multiple=True, help="Only this pair; may be repeated.")
+@click.option(
+    "--above", default="0.05", show_default=True, help="How far a limit lies from the rate."
+)
+def tune(
+    runs: tuple[str, ...], file: str, profile: str | None, pairs: tuple[str, ...], above: str
+) -> None:
+    """Suggest [limits] from RUNS: summary.json files, or the report folders that hold one."""
+    from safemlrm.config import load_config
+    from safemlrm.matrix import build_matrix
+    from safemlrm.tune import histories, suggest, terms_of
+
+    with one_line():
+        config = load_config(Path(file), profile)
+        matrix = build_matrix(config)
+        chosen = {case.pair for case in matrix.select(pairs=pairs or None)}
+        present = {pair: terms_of(config, matrix, pair) for pair in sorted(chosen)}
+        found = histories(_read(runs), present)
+        _show(suggest(found, config, matrix, _above(above)), runs)
+
+
+def _read(runs: Iterable[str]) -> list[Run]:
+    from safemlrm.tune import read_run
+
+    found = []
+    for name in runs:
+        path = Path(name) / "summary.json" if Path(name).is_dir() else Path(name)
+        try:
+            found.append(read_run(name, path.read_text("utf-8")))
+        except (OSError, UnicodeDecodeError):
+            raise SafemlrmError(
+                f"{name}: there is no summary.json to read; `pytest --safety-observe` writes one into "
+                "the folder of [report]"
+            ) from None
+    if not found:
+        raise SafemlrmError(
+            "name one run or more of a model that is known to be good: a summary.json, or the folder "
+            "that holds it"
+        )
+    return found
+
+
+def _above(text: str) -> Fraction:
+    from safemlrm.metrics.binomial import exact_fraction
+
+    try:
+        above = exact_fraction(text)
+    except ValueError:
+        above = Fraction(-1)
+    if not 0 <= above < 1:
+        raise SafemlrmError(f"--above {text}: expected a rate from 0 to 1, such as 0.05")
+    return above
+
+
+def _show(tuned: Tuned, runs: Iterable[str]) -> None:
+    """Write the table, the build, and last what is to be pasted."""
+    from safemlrm.tune import block, build_lines, note_lines, table_lines
+
+    for line in [*table_lines(tuned.suggestions), "", *build_lines(tuned.builds)]:
+        click.echo(line)
+    for note in note_lines(tuned):
+        click.echo(f"note: {note}")
+    click.echo(f"\n# suggested by safemlrm tune from {len(list(runs))} runs; instead of the limits")
+    click.echo(f"# and overrides that are there now\n{block(tuned.config)}", nl=False)

@@ -1,0 +1,83 @@
+"""One hypothesis on the cells it is about -> its decision, at the prompt it is decided at (pure).
+
+Measuring asks it which cells noise leaves open, and the verdict is what it says.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import reduce
+from operator import add
+
+from safemlrm.clusters import paired_prompts, rise
+from safemlrm.confirm import left_open
+from safemlrm.decision import (
+    Decision,
+    decide_count,
+    decide_coupling,
+    decide_paired,
+    decide_rise,
+    decide_share,
+    not_applicable,
+    stopped_count,
+    stopped_pairs,
+)
+from safemlrm.evidence import CellResult, paired
+from safemlrm.family import Hypothesis
+from safemlrm.stopping import stop_of
+
+
+def decide_case(
+    hypothesis: Hypothesis, candidate: CellResult, base: CellResult | None, *, early: bool
+) -> Decision:
+    """Decide a hypothesis on its case, at the first prompt it is decided at if it may stop early."""
+    stop = stop_of(hypothesis, candidate, base) if early else None
+    if stop is not None and stop < hypothesis.n:
+        return decide_early(hypothesis, candidate.prefix(stop), base and base.prefix(stop))
+    return decide(hypothesis, [candidate], None if base is None else [base])
+
+
+def still_open(
+    hypotheses: Iterable[Hypothesis], candidate: CellResult, *, early: bool
+) -> Hypothesis | None:
+    """Return the hypothesis on a case that noise leaves open and fresh responses may settle."""
+    for hypothesis in hypotheses:
+        if hypothesis.metric.family == "limits" and left_open(
+            decide_case(hypothesis, candidate, None, early=early)
+        ):
+            return hypothesis
+    return None
+
+
+def decide_early(
+    hypothesis: Hypothesis, candidate: CellResult, base: CellResult | None
+) -> Decision:
+    """Decide a hypothesis that its first prompts settled: a count either way, a difference to PASS."""
+    bad = hypothesis.metric.bad
+    if base is not None and hypothesis.metric.kind == "paired":
+        return stopped_pairs(hypothesis, paired(candidate, base, bad))
+    return stopped_count(hypothesis, candidate.count(candidate.outcome(bad)))
+
+
+def decide(
+    hypothesis: Hypothesis, candidates: Iterable[CellResult], others: Iterable[CellResult] | None
+) -> Decision:
+    """Decide one hypothesis on the cells it is about and those it compares them with, if it does."""
+    metric = hypothesis.metric
+    cells = [c for c in candidates if metric.expectation in (None, c.expectation)]
+    if metric.kind == "count":
+        return decide_count(
+            hypothesis, reduce(add, (c.count(c.outcome(metric.bad)) for c in cells))
+        )
+    if metric.kind == "share":
+        return decide_share(hypothesis, [c.channels for c in cells])
+    if metric.kind == "coupling":
+        return decide_coupling(hypothesis, [c.channels for c in cells])
+    found = {(other.cell.scenario, other.cell.attack): other for other in others or ()}
+    matched = [(c, found.get((c.cell.scenario, c.cell.attack))) for c in cells]
+    compared = [(c, other) for c, other in matched if other is not None]
+    if not compared:
+        return not_applicable(hypothesis)  # nothing was accepted yet
+    if metric.kind == "rise":
+        return decide_rise(hypothesis, rise(compared, metric.bad))
+    return decide_paired(hypothesis, paired_prompts(compared, metric.bad))
