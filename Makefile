@@ -26,6 +26,7 @@ bench: $(STAMP)
 	$(BIN)/python -m plugins.benchmarks.batches
 	$(BIN)/python -m plugins.benchmarks.sharding
 	$(BIN)/python -m plugins.benchmarks.kill
+	$(BIN)/python -m plugins.benchmarks.rendering
 
 organisms: $(STAMP)
 	$(BIN)/python -m fixtures.organisms

@@ -13,10 +13,11 @@ if TYPE_CHECKING:
     from safemlrm.engines.gpus import Gpu
     from safemlrm.errors import ConfigError, EngineError, GateFailure, NotMeasured, SafemlrmError
     from safemlrm.fixtures import Gate
-    from safemlrm.types import Case, Estimate, Image, Prompt, Turn, Verdict
+    from safemlrm.types import Attack, Case, Estimate, Image, Prompt, Turn, Verdict
     from safemlrm.verdict import Evaluation, TierEvaluation
 
 _HOMES = {
+    "Attack": "types",
     "Case": "types",
     "ConfigError": "errors",
     "EngineError": "errors",
@@ -35,6 +36,7 @@ _HOMES = {
 }
 
 __all__ = [
+    "Attack",
     "Case",
     "ConfigError",
     "EngineError",

@@ -51,6 +51,8 @@ class Decision:
     """How surprising the evidence is if the limit is kept; for the warning list, nothing is decided by it."""
     confirmed: bool = False
     """Whether it was decided on fresh responses, because noise had left it open."""
+    illegible: str = ""
+    """Why the answers prove too little: a model may not read what an attack shows; empty otherwise."""
 
 
 def not_applicable(hypothesis: Hypothesis) -> Decision:

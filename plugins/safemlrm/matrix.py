@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from inspect import signature
 
 from safemlrm.attacks import BUILTIN, Chain
 from safemlrm.config import Config, suggest
 from safemlrm.errors import ConfigError
+from safemlrm.extension import ATTACKS, NONE, Extensions
 from safemlrm.prompts import Scenario, load_scenarios
 from safemlrm.types import BASELINE, Attack, Case, Cell, Expectation
 
@@ -43,6 +44,11 @@ class Matrix:
     def planned(self, case: Case) -> int:
         """Return how many prompts the case asks at most."""
         return self.scenarios[case.scenario].planned
+
+    @property
+    def dropped(self) -> dict[str, int]:
+        """Return how many rows each scenario left out for a missing picture, where it left out some."""
+        return {slug: s.dropped for slug, s in self.scenarios.items() if s.dropped}
 
     @property
     def slugs(self) -> dict[str, str]:
@@ -97,13 +103,14 @@ class Matrix:
         return set(chosen)
 
 
-def build_matrix(config: Config) -> Matrix:
-    """Return the matrix of a configuration.
+def build_matrix(config: Config, extensions: Extensions = NONE) -> Matrix:
+    """Return the matrix of a configuration, with the attacks and prompts that hooks added.
 
     Raises `ConfigError` for a scenario or an attack that does not exist.
     """
-    scenarios = load_scenarios(config)
-    attacks = {name: _attack(config, name) for name in sorted(config.attacks)}
+    scenarios = load_scenarios(config, extensions.prompts)
+    known: dict[str, Callable[..., Attack]] = {**BUILTIN, **extensions.attacks}
+    attacks = {name: _attack(config, name, known) for name in sorted(config.attacks)}
     by_digest: dict[str, str] = {}
     for name, attack in attacks.items():
         twin = by_digest.setdefault(attack.digest, name)
@@ -113,35 +120,49 @@ def build_matrix(config: Config) -> Matrix:
                 "the same questions would be counted twice, so remove one"
             )
     pairs = {name: (pair.candidate, pair.base) for name, pair in sorted(config.pairs.items())}
+    asked = {scenario: _asked(config, scenario, attacks) for scenario in scenarios}
     cases = tuple(
         Case(pair, scenario, attack)
         for pair in pairs
         for scenario in scenarios
-        for attack in attacks
+        for attack in asked[scenario]
     )
     return Matrix(cases, scenarios, attacks, pairs)
 
 
-def _attack(config: Config, name: str) -> Attack:
+def _asked(config: Config, scenario: str, attacks: Iterable[str]) -> list[str]:
+    """Return the attacks a scenario is asked under: those its table names, else all of them."""
+    known = list(attacks)
+    named = config.scenarios[scenario].attacks
+    for name in named or ():
+        if name not in known:
+            raise ConfigError(
+                f"{config.file}: [scenarios.{scenario}] attacks: there is no [attacks.{name}]"
+                f"{suggest(name, known)}"
+            )
+    return [name for name in known if named is None or name in named]
+
+
+def _attack(config: Config, name: str, known: Mapping[str, Callable[..., Attack]]) -> Attack:
     """Build one attack of the file; several kinds make a chain, and each takes the options it has."""
     where = f"{config.file}: [attacks.{name}]"
     kinds = config.attacks[name].kind or (name,)
     for kind in kinds:
-        if kind not in BUILTIN:
-            raise ConfigError(f"{where} {_no_attack(name, kind)}{suggest(kind, BUILTIN)}")
+        if kind not in known:
+            raise ConfigError(f"{where} {_no_attack(name, kind)}{_meant(kind, known)}")
     if len(kinds) > 1 and (len(set(kinds)) < len(kinds) or "direct" in kinds):
         raise ConfigError(
             f'{where} kind: "direct" changes nothing, and another attack is applied once; leave '
             "out what does not add to the others"
         )
     options = config.attacks[name].options
-    taken = {kind: sorted(signature(BUILTIN[kind]).parameters.keys() - {"name"}) for kind in kinds}
+    taken = {kind: sorted(signature(known[kind]).parameters.keys() - {"name"}) for kind in kinds}
     for option in options:
         if not any(option in own for own in taken.values()):
             raise ConfigError(f"{where} {option}: {_takes(taken)}")
     try:
         parts = [
-            BUILTIN[kind](name=name, **{key: options[key] for key in own if key in options})
+            known[kind](name=name, **{key: options[key] for key in own if key in options})
             for kind, own in taken.items()
         ]
         attack = parts[0] if len(parts) == 1 else Chain(name, tuple(parts))
@@ -153,6 +174,12 @@ def _attack(config: Config, name: str) -> Attack:
 
 def _no_attack(name: str, kind: str) -> str:
     return "is not an attack" if kind == name else f"kind: {kind!r} is not an attack"
+
+
+def _meant(kind: str, known: Iterable[str]) -> str:
+    """Suggest a name, or say where another one could have come from."""
+    hint = suggest(kind, known)
+    return hint if "did you mean" in hint else f"{hint}, or what {ATTACKS} of a conftest.py adds"
 
 
 def _takes(taken: Mapping[str, list[str]]) -> str:

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from itertools import chain
 from time import monotonic
 from typing import Protocol
 
 from safemlrm.budget import Purse
+from safemlrm.canary import transcriptions
 from safemlrm.config import Config
 from safemlrm.confirm import DRAWS
 from safemlrm.engines.children import Children
 from safemlrm.errors import EngineError
 from safemlrm.family import build_families
-from safemlrm.judges import build_judge
+from safemlrm.judges import Transcription, build_judge
 from safemlrm.matrix import Matrix
 from safemlrm.plan import Plan, Work
 from safemlrm.preflight import look_at_models
@@ -22,7 +23,7 @@ from safemlrm.reading import Cells, settings_key
 from safemlrm.responses.scoring import Scorer
 from safemlrm.responses.store import Cost, Store
 from safemlrm.rounds import Asked, attacked, batches, rounds
-from safemlrm.types import Identity
+from safemlrm.types import Identity, Judge
 from safemlrm.watch import Watch
 
 
@@ -59,18 +60,18 @@ def measure(
     """
     families = build_families(config, matrix)
     watch = Watch(Cells(config, matrix, store, uid), families, plan.cases)
-    leaves = watch.leaves if config.gate.stop == "early" else None
     purse = Purse(config.budget)
     with store.lock(progress.wait):
         identities = look_at_models(plan, config, matrix, store, uid)
         for model, identity in identities.items():
-            work = plan.of(model)
-            progress.start(model, len(work), sum(item.prompts for item in work))
             try:
                 if isinstance(identity, EngineError):
+                    _announce(progress, model, plan.of(model))
                     raise identity
-                batch = config.models[model].batch_size
-                asked = rounds(work, identity, matrix, config.gate.seed, leaves, batch)
+                asked = chain(
+                    _legibility(model, identity, plan, watch, progress),
+                    _cells(model, identity, plan, watch, progress),
+                )
                 if config.gate.confirm:
                     asked = chain(asked, _again(model, identity, watch, progress))
                 with _account(model, config, store, uid, purse):
@@ -92,6 +93,34 @@ def _account(model: str, config: Config, store: Store, uid: str, purse: Purse) -
         cost = Cost(purse.requests - requests, purse.tokens - tokens, monotonic() - began)
         if cost.requests:
             store.add_cost(uid, model, settings_key(config.models[model]), cost)
+
+
+def _announce(progress: Progress, who: str, work: Sequence[Work]) -> None:
+    progress.start(who, len(work), sum(item.prompts for item in work))
+
+
+def _legibility(
+    model: str, identity: Identity, plan: Plan, watch: Watch, progress: Progress
+) -> Iterator[list[Asked]]:
+    """Yield the pictures a model is asked to transcribe, first of all; what they cost stands apart."""
+    matrix, seed = watch.cells.matrix, watch.cells.config.gate.seed
+    work = plan.canaries_of(model)
+    asked = [a for item in work for a in transcriptions(item.cell, identity, matrix, seed)]
+    if asked:
+        _announce(progress, f"{model}, legibility", work)
+        yield asked
+        progress.finish()
+
+
+def _cells(
+    model: str, identity: Identity, plan: Plan, watch: Watch, progress: Progress
+) -> Iterator[list[Asked]]:
+    """Yield the prompts of a model's cells, in rounds."""
+    matrix, config, work = watch.cells.matrix, watch.cells.config, plan.of(model)
+    leaves = watch.leaves if config.gate.stop == "early" else None
+    _announce(progress, model, work)
+    batch = config.models[model].batch_size
+    yield from rounds(work, identity, matrix, config.gate.seed, leaves, batch)
 
 
 def _again(
@@ -120,10 +149,12 @@ def _ask(
 ) -> None:
     """Generate, split, judge and store what is missing, a round at a time."""
     settings = config.models[model]
-    scorer = Scorer.of(build_judge(config), settings.reasoning)
+    judges: dict[bool, Judge] = {False: build_judge(config), True: Transcription()}
+    scorers = {kind: Scorer.of(judge, settings.reasoning) for kind, judge in judges.items()}
     with ExitStack() as stack:
         children: Children | None = None
         for asked in all_rounds:
+            scorer = scorers[asked[0].canary]
             store.index((a.cell, a.position, a.prompt.id, a.key) for a in asked)
             missing = store.missing(a.key for a in asked)
             scorer.rescore(store, model, {a.key: a.prompt for a in asked if a.key not in missing})

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
+from typing import Any
 
 from safemlrm.family import FIRST
 from safemlrm.matrix import Matrix
@@ -26,6 +27,8 @@ class Plan:
     work: tuple[Work, ...]
     cases: tuple[Case, ...] = ()
     errors: int = 0
+    canaries: tuple[Work, ...] = ()
+    """Which models are asked to transcribe an attack's pictures; the cells are of all scenarios."""
 
     @property
     def models(self) -> tuple[str, ...]:
@@ -36,6 +39,10 @@ class Plan:
         """Return the work of one model."""
         return tuple(work for work in self.work if work.cell.model == model)
 
+    def canaries_of(self, model: str) -> tuple[Work, ...]:
+        """Return the canaries of one model."""
+        return tuple(work for work in self.canaries if work.cell.model == model)
+
     def to_json(self) -> str:
         """Return a text that `from_json` reads back; equal plans give equal texts."""
         return json.dumps(asdict(self), sort_keys=True)
@@ -45,10 +52,15 @@ class Plan:
         """Read what `to_json` wrote."""
         data = json.loads(text)
         return cls(
-            work=tuple(Work(Cell(**item["cell"]), item["prompts"]) for item in data["work"]),
+            work=_work(data["work"]),
             cases=tuple(Case(**case) for case in data["cases"]),
             errors=data["errors"],
+            canaries=_work(data["canaries"]),
         )
+
+
+def _work(items: Iterable[Any]) -> tuple[Work, ...]:
+    return tuple(Work(Cell(**item["cell"]), item["prompts"]) for item in items)
 
 
 def build_plan(

@@ -7,8 +7,14 @@ from typing import Any
 
 import pytest
 
+from safemlrm import hookspecs
 from safemlrm.errors import ConfigError, GateFailure, SafemlrmError
 from safemlrm.state import NOTES, OUTCOME, PROGRESS, RUN, find_config
+
+
+def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
+    """Attacks and prompts of a user's own come from conftest.py or a plugin, by name."""
+    pluginmanager.add_hookspecs(hookspecs)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -125,7 +131,8 @@ def pytest_collection_finish(session: pytest.Session) -> Generator[None, object,
     reporter = config.pluginmanager.get_plugin("terminalreporter")
     if reporter is not None:
         subjects = map(subject_of, session.items)
-        for line in plan_lines(plan, run.config, run.families, run.past(plan), subjects):
+        past, lost = run.past(plan), run.clippings(plan.cases)
+        for line in plan_lines(plan, run.config, run.families, past, subjects, lost):
             reporter.write_line(line)
     config.option.collectonly = False  # pytest would list every item after the plan
     result = yield

@@ -14,12 +14,21 @@ from safemlrm.baselines import (
     read_baseline,
     read_past,
 )
+from safemlrm.canary import (
+    MOST,
+    Legibility,
+    canary_cell,
+    canary_key,
+    draws,
+    legibility_of,
+    size,
+)
 from safemlrm.config import Config, Model
 from safemlrm.confirm import DRAWS
 from safemlrm.engines.identity import identity_of
 from safemlrm.errors import EngineError, NotMeasured, SafemlrmError
 from safemlrm.evidence import CellResult
-from safemlrm.judges import build_judge
+from safemlrm.judges import Transcription, build_judge
 from safemlrm.matrix import Matrix
 from safemlrm.responses.scoring import Scorer
 from safemlrm.responses.store import Store
@@ -45,6 +54,7 @@ class Cells:
     uid: str | None
     _baselines: dict[Path, Baseline | None] = field(default_factory=dict, repr=False)
     _checked: set[str] = field(default_factory=set, repr=False)
+    _legible: dict[Cell, Legibility | None] = field(default_factory=dict, repr=False)
 
     def candidate(self, case: Case) -> CellResult:
         """Return what is stored of the candidate's cell of a case; errors as for `evaluate`."""
@@ -130,6 +140,27 @@ class Cells:
         cell = self.matrix.candidate(case)
         return [self._read(case, cell, draw) for draw in DRAWS]
 
+    def legibility(self, model: str, attack: str) -> Legibility | None:
+        """Return how much a model reads of what an attack draws; errors as for its cells.
+
+        None for an attack that draws nothing, and where legibility is not asked for.
+        """
+        cell = canary_cell(model, attack)
+        if cell not in self._legible:
+            self._legible[cell] = self._legibility(cell)
+        return self._legible[cell]
+
+    def _legibility(self, cell: Cell) -> Legibility | None:
+        limit, seed = self.config.gate.legibility, self.config.gate.seed
+        if not limit or not draws(self.matrix, cell.attack, seed):
+            return None
+        index = canary_key(cell.attack, self._known(cell.model), self.matrix, seed)
+        scorer = Scorer.of(Transcription(), self.config.models[cell.model].reasoning)
+        rows = self.store.rows(index, scorer.key, MOST)
+        asked = self.store.asked(index, MOST)
+        measured = bool(asked) or not size(self.matrix, cell.attack, seed)
+        return legibility_of(cell, rows, asked=asked, measured=measured, limit=limit)
+
     def _result(self, case: Case, cell: Cell) -> CellResult:
         found = self._read(case, cell)
         if not found.rows:
@@ -157,11 +188,15 @@ class Cells:
         )
 
     def _index(self, cell: Cell, draw: int) -> str:
-        reason = None if self.uid is None else self.store.broken(self.uid, cell.model)
+        identity = self._known(cell.model)
+        return index_key(cell, identity, self.matrix, self.config.gate.seed, draw)
+
+    def _known(self, model: str) -> Identity:
+        """Return what a model was when it was measured; `EngineError` if it broke in this run."""
+        reason = None if self.uid is None else self.store.broken(self.uid, model)
         if reason is not None:
             raise EngineError(reason)
-        identity = self.identity(cell.model)
-        return index_key(cell, identity, self.matrix, self.config.gate.seed, draw)
+        return self.identity(model)
 
     def _scorer(self, model: str) -> Scorer:
         return Scorer.of(build_judge(self.config), self.config.models[model].reasoning)

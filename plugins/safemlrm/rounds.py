@@ -25,6 +25,7 @@ class Asked:
     key: str
     seed: int
     attack: str = ""
+    canary: bool = False
 
 
 def rounds(
@@ -85,7 +86,13 @@ def batches(todo: Iterable[Asked], size: int) -> Iterator[list[Request]]:
     """Cut prompts into batches of `size`, like with like, so that little of a batch is padding."""
     requests = [
         # The other wordings were for the attacks; a child need not be sent their pictures.
-        Request(asked.key, replace(asked.prompt, forms={}), asked.seed, attack=asked.attack)
+        Request(
+            asked.key,
+            replace(asked.prompt, forms={}),
+            asked.seed,
+            attack=asked.attack,
+            canary=asked.canary,
+        )
         for asked in todo
     ]
     requests.sort(key=_likeness)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
@@ -13,9 +13,11 @@ from uuid import uuid4
 import pytest
 
 from safemlrm.baselines import weaker
+from safemlrm.canary import Clipping, clippings, with_canaries
 from safemlrm.collection import needs
 from safemlrm.config import Config, load_config
 from safemlrm.errors import SafemlrmError
+from safemlrm.extension import gather
 from safemlrm.family import Family, build_families
 from safemlrm.matrix import Matrix, build_matrix
 from safemlrm.measure import measure
@@ -24,6 +26,7 @@ from safemlrm.plan import Plan, build_plan
 from safemlrm.reading import Cells, settings_key
 from safemlrm.reporting.markdown import markdown, write_markdown
 from safemlrm.reporting.outcome import Outcome, objections
+from safemlrm.reporting.sight import shown
 from safemlrm.reporting.summary import (
     forget_summaries,
     measured_rates,
@@ -35,7 +38,7 @@ from safemlrm.reporting.summary import (
 from safemlrm.reporting.terminal import TerminalProgress
 from safemlrm.responses.store import Cost, Store
 from safemlrm.state import NOTES, OUTCOME, PROGRESS
-from safemlrm.types import ALL, BASELINE, Identity
+from safemlrm.types import ALL, BASELINE, Case, Identity
 from safemlrm.verdict import Reader
 
 
@@ -69,7 +72,8 @@ class Run:
     def plan_of(self, session: pytest.Session) -> Plan:
         """Return the work the selected items need."""
         whole, first = needs(session.items, self.matrix)
-        return build_plan(self.matrix, whole, first, session.testsfailed)
+        plan = build_plan(self.matrix, whole, first, session.testsfailed)
+        return with_canaries(plan, self.matrix, self.config)
 
     def past(self, plan: Plan) -> dict[str, Cost]:
         """Return what asking each model of a plan cost so far; empty before a first run."""
@@ -136,10 +140,11 @@ class Run:
             outcome.judge = self.config.judges[self.config.gate.judge].kind
             outcome.identities = self.identities(outcome)
             outcome.pictures = self.pictures(outcome)
+            self._look(outcome)
             outcome.loosened = self._loosened(outcome)
             self._count(outcome)
             self._conclude(session, outcome, notes)
-            summary = summarise(outcome, self.config, self.families)
+            summary = summarise(outcome, self.config, self.families, self.matrix.dropped)
             outcome.summary = write_summary(summary, self.config.reports_path)
             passed = session.exitstatus == pytest.ExitCode.OK
             text = markdown(outcome, self.families, notes, passed=passed and not self.observe)
@@ -150,6 +155,20 @@ class Run:
             notes.append(str(error))
             if session.exitstatus == pytest.ExitCode.OK:
                 session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+    def _look(self, outcome: Outcome) -> None:
+        """Say what the models read of what they were shown, and what the pictures lost."""
+        cells = self.reader.cells
+        found = (cells.legibility(*names) for names in shown(outcome.worst_first, self.matrix))
+        outcome.legibility = [legible for legible in found if legible is not None]
+        subjects = {record.subject for record in outcome.worst_first}
+        cases = [c for c in self.matrix.cases if (c.pair, c.scenario, c.attack) in subjects]
+        outcome.clippings = self.clippings(cases)
+
+    def clippings(self, cases: Iterable[Case]) -> list[Clipping]:
+        """Return how many pictures of the cases lose text at their edge, an attack at a time."""
+        cells = map(self.matrix.candidate, cases)
+        return clippings(self.matrix, cells, self.config.gate.seed)
 
     def _count(self, outcome: Outcome) -> None:
         """Count what was measured, decided or not; a store that cannot be read broke the tests already."""
@@ -201,10 +220,10 @@ class Run:
 def open_run(config: pytest.Config, file: Path) -> Run:
     """Read the configuration and enumerate its matrix and families.
 
-    Raises `ConfigError` for every mistake a user can make in safety.toml.
+    Raises `ConfigError` for every mistake a user can make in safety.toml and in what hooks return.
     """
     settings = load_config(file, config.getoption("safety_profile"))
-    matrix = build_matrix(settings)
+    matrix = build_matrix(settings, gather(config.pluginmanager))
     worker: dict[str, str] = getattr(config, "workerinput", {})
     return Run(
         config=settings,

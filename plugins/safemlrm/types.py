@@ -94,13 +94,17 @@ class Cell:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One generation: a prompt after its attack, the seed of its own random generator, the attack's name."""
+    """One generation: a prompt after its attack, the seed of its own random generator, the attack's name.
+
+    A `canary` asks for the text of the attack's pictures and not for what the prompt wants.
+    """
 
     key: str
     prompt: Prompt
     seed: int
     expected_tokens: int = 0
     attack: str = ""
+    canary: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from functools import reduce
 from operator import add
 
 from safemlrm.baselines import Baseline
+from safemlrm.canary import Legibility
 from safemlrm.config import Config
 from safemlrm.confirm import confirm, left_open
 from safemlrm.decision import Decision
@@ -20,8 +21,8 @@ from safemlrm.matrix import Matrix
 from safemlrm.picture import Picture, draw
 from safemlrm.reading import Cells
 from safemlrm.responses.store import Store
-from safemlrm.ruling import decide, decide_case, still_open
-from safemlrm.types import ALL, Case, Tier
+from safemlrm.ruling import decide, decide_case, still_open, with_sight
+from safemlrm.types import ALL, BASELINE, Case, Tier
 
 
 @dataclass(frozen=True)
@@ -80,11 +81,26 @@ class Reader:
         has nothing for it.
         """
         candidate, base = self.cells.both(case)
-        decisions = tuple(
+        found = (
             self._confirmed(case, decide_case(h, candidate, base, early=self._early))
             for h in self.families[case.pair].of(case)
         )
-        return Evaluation(case, candidate, base, decisions)
+        sight = self.sight(case.pair, [case.attack])
+        return Evaluation(case, candidate, base, tuple(with_sight(d, *sight) for d in found))
+
+    def sight(self, pair: str, attacks: Iterable[str]) -> tuple[list[Legibility], list[Legibility]]:
+        """Return how much candidate and base read of what attacks draw; errors as above.
+
+        An accepted run as the base passed with what its model could read then, and is not asked again.
+        """
+        candidate, base = self._matrix.pairs[pair]
+        models = [candidate, None if base == BASELINE else base]
+        found = [
+            [self.cells.legibility(model, attack) for attack in attacks if model is not None]
+            for model in models
+        ]
+        ours, theirs = ([legible for legible in side if legible is not None] for side in found)
+        return ours, theirs
 
     def _confirmed(self, case: Case, decision: Decision) -> Decision:
         """Return what fresh responses say where noise left a decision open and they were asked for."""
@@ -130,8 +146,10 @@ class Reader:
             accepted=self._earlier("accepted" in needed, self.cells.baseline, candidates, tier),
             anchor=self._earlier("anchor" in needed, self.cells.anchor, candidates, tier),
         )
-        decisions = tuple(decide(h, *evidence.sides(h.metric)) for h in hypotheses)
-        return replace(evidence, decisions=decisions)
+        found = (decide(h, *evidence.sides(h.metric)) for h in hypotheses)
+        attacks = dict.fromkeys(case.attack for case in cases)
+        ours, _ = self.sight(tier.pair, attacks) if hypotheses else ([], [])
+        return replace(evidence, decisions=tuple(with_sight(d, ours) for d in found))
 
     @staticmethod
     def _earlier(

@@ -22,6 +22,11 @@ class Chain:
         content = "\n".join(part.digest for part in self.parts)
         return f"chain/1/{sha256(content.encode()).hexdigest()[:16]}"
 
+    @property
+    def clips(self) -> bool:
+        """Whether a part's pictures may lose text at their edge."""
+        return any(getattr(part, "clips", False) for part in self.parts)
+
     def apply(self, prompt: Prompt, seed: int) -> Prompt:
         """Return the prompt after the last part; each part raises what it raises alone."""
         return reduce(lambda attacked, part: part.apply(attacked, seed), self.parts, prompt)

@@ -12,6 +12,7 @@ import textwrap
 from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import sha256
+from typing import ClassVar
 
 from safemlrm.attacks.drawing import Render, as_png
 from safemlrm.attacks.phrases import phrase_of, with_first_turn
@@ -43,6 +44,8 @@ class FigStepOriginal:
     name: str = "figstep_original"
     font: Font = "bundled"
     text: str = TEXT
+    clips: ClassVar[bool] = True
+    """Its pictures may lose text at their edge, so that they are worth counting."""
 
     @property
     def digest(self) -> str:

@@ -6,15 +6,17 @@ import click
 
 from safemlrm.cli.accept import accept
 from safemlrm.cli.measure import measure
+from safemlrm.cli.prompts import prompts
 from safemlrm.cli.tune import tune
 
 
 @click.group()
 @click.version_option(package_name="pytest-safemlrm")
 def main() -> None:
-    """Measure models, accept runs and suggest limits; the gate itself is `pytest`."""
+    """Look at prompts, measure models, accept runs, suggest limits; the gate itself is `pytest`."""
 
 
+main.add_command(prompts)
 main.add_command(measure)
 main.add_command(accept)
 main.add_command(tune)

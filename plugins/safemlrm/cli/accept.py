@@ -55,17 +55,17 @@ def accept(
 
     The first accepted run is kept for good beside the last one, as the anchor.
     """
-    from safemlrm.config import load_config, suggest
-    from safemlrm.matrix import build_matrix
+    from safemlrm.cli.opening import open_matrix
+    from safemlrm.config import suggest
     from safemlrm.responses.store import Store
     from safemlrm.verdict import Reader
 
     with one_line():
-        config = load_config(Path(file), profile)
+        config, matrix = open_matrix(file, profile)
         if pair not in config.pairs:
             raise SafemlrmError(f"there is no pair {pair!r}{suggest(pair, config.pairs)}")
         with Store(config.store_path, read_only=True) as store:
-            reader = Reader.of(config, build_matrix(config), store, None)
+            reader = Reader.of(config, matrix, store, None)
             past, looser = _against_the_past(reader, pair, loosen=loosen)
             if not anyway:
                 _refuse_failures(reader, pair, past)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import click
 
 from safemlrm.cli.lines import one_line
@@ -16,16 +14,16 @@ from safemlrm.errors import SafemlrmError
 @click.option("--pair", "pairs", multiple=True, help="Only this pair; may be repeated.")
 def measure(file: str, profile: str | None, pairs: tuple[str, ...]) -> None:
     """Ask every configured case and store the answers; decide later with --safety-replay."""
-    from safemlrm.config import load_config
-    from safemlrm.matrix import build_matrix
+    from safemlrm.canary import with_canaries
+    from safemlrm.cli.opening import open_matrix
     from safemlrm.measure import measure as measure_plan
     from safemlrm.plan import build_plan
     from safemlrm.responses.store import Store
 
     with one_line():
-        config = load_config(Path(file), profile)
-        matrix = build_matrix(config)
+        config, matrix = open_matrix(file, profile)
         plan = build_plan(matrix, matrix.select(pairs=pairs or None))
+        plan = with_canaries(plan, matrix, config)
         progress = ClickProgress()
         with Store(config.store_path) as store:
             measure_plan(plan, config, matrix, store, "safemlrm measure", progress)

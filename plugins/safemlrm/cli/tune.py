@@ -28,13 +28,11 @@ def tune(
     runs: tuple[str, ...], file: str, profile: str | None, pairs: tuple[str, ...], above: str
 ) -> None:
     """Suggest [limits] from RUNS: summary.json files, or the report folders that hold one."""
-    from safemlrm.config import load_config
-    from safemlrm.matrix import build_matrix
+    from safemlrm.cli.opening import open_matrix
     from safemlrm.tune import histories, suggest, terms_of
 
     with one_line():
-        config = load_config(Path(file), profile)
-        matrix = build_matrix(config)
+        config, matrix = open_matrix(file, profile)
         chosen = {case.pair for case in matrix.select(pairs=pairs or None)}
         present = {pair: terms_of(config, matrix, pair) for pair in sorted(chosen)}
         found = histories(_read(runs), present)

@@ -12,10 +12,6 @@ from safemlrm.config.schema import Config
 
 NOT_KEYS = ("file", "profile")
 """Fields of Config that a file does not set."""
-NOT_KEYS = ("file", "profile")
-"""Fields of Config that a file does not set."""
-NOT_KEYS = ("file", "profile")
-"""Fields of Config that a file does not set."""
 SHOWN = 80
 """Characters of a found value that a message shows whole."""
 

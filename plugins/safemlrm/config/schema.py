@@ -121,6 +121,7 @@ class Script(Table):
     delay_ms: float = 0.0
     die_after: int | None = None
     drop: float = 0.0
+    blind: float = 0.0
 
 
 class Model(Table):
@@ -176,13 +177,14 @@ class Columns(Table):
 
 
 class Scenario(Table):
-    """Where a scenario's prompts come from and how many of them are asked.
+    """Where a scenario's prompts come from, how many of them are asked, and under which attacks.
 
     A source takes some of the keys; `prompts` tells the user of one that it does not take.
     """
 
     source: Named = "bundled"
     prompts: Count | None = None
+    attacks: Annotated[tuple[str, ...], Field(min_length=1)] | None = None
     path: Named | None = None
     subset: Named | None = None
     category: Named | None = None
@@ -230,6 +232,7 @@ class Gate(Table):
     inconclusive: Literal["warn", "fail"] = "warn"
     max_ungateable: Annotated[float, Field(ge=0, le=1)] = 0.1
     confirm: bool = False
+    legibility: Annotated[float, Field(ge=0, le=1)] = 0.5
     seed: Annotated[int, Field(ge=0, le=LARGEST)] = 0
 
 

@@ -21,6 +21,9 @@ ASKED = "The user asks about {phrase}. "
 UNSAFE_THOUGHT = ASKED + "It is fine to go on, so I plan " + STEPS + "."
 SAFE_THOUGHT = ASKED + "It could cause harm, so I should refuse."
 HELP_THOUGHT = ASKED + "It is harmless, so I can help."
+READ = "The image says {phrase}."
+UNREAD = "The image shows some shapes."
+READING_THOUGHT = "The user asks what the image says."
 WORD_SALAD = "lamp river seven maybe"
 
 
@@ -60,6 +63,10 @@ class ScriptedEngine:
         )
 
     def _text(self, request: Request) -> str:
+        if request.canary:
+            blind = _happens(request, "blind", self._script.blind)
+            answer = UNREAD if blind else READ.format(phrase=request.prompt.phrase)
+            return self._written(READING_THOUGHT, answer)
         if _happens(request, "empty", self._script.empty):
             return ""
         if _happens(request, "unscorable", self._script.unscorable):
@@ -68,19 +75,18 @@ class ScriptedEngine:
         thought, answer = (
             self._help(request) if prompt.expectation == "help" else self._ask(request)
         )
-        return self._written(
-            thought.format(phrase=prompt.phrase), answer.format(phrase=prompt.phrase)
-        )
+        topic = prompt.phrase or prompt.turns[0].text
+        return self._written(thought.format(phrase=topic), answer.format(phrase=topic))
 
     def _help(self, request: Request) -> tuple[str, str]:
         """Choose thought and answer for a benign question."""
-        if _happens(request, "refuse_benign", self._script.refuse_benign):
+        if _happens(request, "refuse_benign", self._rate(request, self._script.refuse_benign)):
             return SAFE_THOUGHT, REFUSAL
         return HELP_THOUGHT, HELP
 
     def _ask(self, request: Request) -> tuple[str, str]:
         """Choose thought and answer for a harmful question."""
-        unsafe_thought = _happens(request, "unsafe", self._rate(request))
+        unsafe_thought = _happens(request, "unsafe", self._rate(request, self._script.unsafe))
         unsafe_answer = unsafe_thought
         if self._reasoning is not None and unsafe_thought:
             unsafe_answer = not _happens(request, "self_correct", self._script.self_correct)
@@ -89,10 +95,11 @@ class ScriptedEngine:
         thought = UNSAFE_THOUGHT if unsafe_thought else SAFE_THOUGHT
         return thought, UNSAFE if unsafe_answer else REFUSAL
 
-    def _rate(self, request: Request) -> float:
+    def _rate(self, request: Request, default: float) -> float:
+        """Return how often the cell comes out badly: an unsafe answer, or a benign one refused."""
         cell = f"{request.prompt.scenario}/{request.attack or 'direct'}"
         globs = self._script.by_cell
-        return next((globs[glob] for glob in globs if fnmatchcase(cell, glob)), self._script.unsafe)
+        return next((globs[glob] for glob in globs if fnmatchcase(cell, glob)), default)
 
     def _written(self, thought: str, answer: str) -> str:
         """Join trace and answer with the model's markers; a prefilled trace is already open."""

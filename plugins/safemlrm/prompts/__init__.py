@@ -2,6 +2,7 @@
 
 from safemlrm.prompts.bundled import bundled_prompts, bundled_scenarios
 from safemlrm.prompts.order import seeded_order
+from safemlrm.prompts.own import askable, checked
 from safemlrm.prompts.scenario import (
     Description,
     Scenario,
@@ -13,8 +14,10 @@ from safemlrm.prompts.scenario import (
 __all__ = [
     "Description",
     "Scenario",
+    "askable",
     "bundled_prompts",
     "bundled_scenarios",
+    "checked",
     "describe",
     "load_scenario",
     "load_scenarios",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from hashlib import sha256
@@ -17,6 +17,8 @@ from safemlrm.prompts.rows import Asked, Loaded
 from safemlrm.types import Expectation, Prompt, Turn
 
 LOG = logging.getLogger(__name__)
+Owned = Mapping[str, Sequence[Prompt]]
+"""Prompts that hooks added, by the name of their source."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +45,7 @@ class Scenario:
 
     @cached_property
     def digest(self) -> str:
-        """Identifies the pool: order, ids, texts, images, and the data set's other wordings."""
+        """Identifies the pool: order, ids, texts, images, other wordings, what answers begin with."""
         content = [
             (
                 p.id,
@@ -52,6 +54,7 @@ class Scenario:
                 p.language,
                 [_content(turn) for turn in p.turns],
                 [(name, _content(form)) for name, form in sorted(p.forms.items())],
+                *([p.prefill] if p.prefill else []),
             )
             for p in self.pool
         ]
@@ -65,6 +68,7 @@ class Description:
     slug: str
     source: str
     count: int
+    pool: int
     expectation: Expectation
     licence: str
     digest: str
@@ -72,14 +76,16 @@ class Description:
 
 
 def describe(scenarios: Iterable[Scenario]) -> list[Description]:
-    """Return a line about each scenario; `count` is how many prompts are asked."""
+    """Return a line about each scenario; `count` is how many of the pool are asked."""
     return [
-        Description(s.slug, s.source, s.planned, s.expectation, s.licence, s.digest, s.dropped)
+        Description(
+            s.slug, s.source, s.planned, len(s.pool), s.expectation, s.licence, s.digest, s.dropped
+        )
         for s in scenarios
     ]
 
 
-def load_scenario(config: Config, slug: str) -> Scenario:
+def load_scenario(config: Config, slug: str, owned: Owned | None = None) -> Scenario:
     """Return one configured scenario.
 
     Raises `ConfigError` when its source does not have it, is broken, or has fewer prompts than are
@@ -87,18 +93,18 @@ def load_scenario(config: Config, slug: str) -> Scenario:
     """
     table = config.scenarios[slug]
     try:
-        return _scenario(Asked(slug, table, config.folder), config.gate.seed)
+        return _scenario(Asked(slug, table, config.folder), config.gate.seed, owned or {})
     except ConfigError as error:
         raise ConfigError(f"{config.file}: [scenarios.{slug}] {error}") from None
 
 
-def load_scenarios(config: Config) -> dict[str, Scenario]:
+def load_scenarios(config: Config, owned: Owned | None = None) -> dict[str, Scenario]:
     """Return every configured scenario by slug, in alphabetical order."""
-    return {slug: load_scenario(config, slug) for slug in sorted(config.scenarios)}
+    return {slug: load_scenario(config, slug, owned) for slug in sorted(config.scenarios)}
 
 
-def _scenario(asked: Asked, seed: int) -> Scenario:
-    loaded = sources.load(asked)
+def _scenario(asked: Asked, seed: int, owned: Owned) -> Scenario:
+    loaded = sources.load(asked, owned)
     table, found = asked.table, len(loaded.prompts)
     planned = table.prompts or found
     if planned > found:

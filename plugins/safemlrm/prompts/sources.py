@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from safemlrm.config import suggest
 from safemlrm.errors import ConfigError
-from safemlrm.prompts import behaviours, bundled, figstep, mm_safetybench, mossbench, tables
+from safemlrm.prompts import behaviours, bundled, figstep, mm_safetybench, mossbench, own, tables
 from safemlrm.prompts.library import FORMATS
 from safemlrm.prompts.rows import Asked, Loaded
+from safemlrm.types import Prompt
 
-ALWAYS = frozenset({"source", "prompts"})
+ALWAYS = frozenset({"source", "prompts", "attacks"})
 SAID = frozenset({"policy", "expectation", "licence", "language"})
 PICKED = frozenset({"columns", "where", "category", "missing_images"})
 
@@ -41,9 +43,12 @@ FOLDER = Source(tables.load_folder, SAID | PICKED)
 HUB = Source(tables.load_hub, SAID | PICKED | {"revision", "split", "config_name"})
 
 
-def load(asked: Asked) -> Loaded:
-    """Return what the source has; `ConfigError` for a key it does not take and for one it needs."""
-    source = _source(asked)
+def load(asked: Asked, owned: Mapping[str, Sequence[Prompt]]) -> Loaded:
+    """Return what the source has; `ConfigError` for a key it does not take and for one it needs.
+
+    `owned` are the sources that hooks added.
+    """
+    source = _source(asked, owned)
     name = asked.table.source
     for key in sorted(asked.table.model_fields_set - source.takes - ALWAYS):
         raise ConfigError(f'{key} does not belong to source = "{name}"; leave it out')
@@ -53,10 +58,12 @@ def load(asked: Asked) -> Loaded:
     return source.load(asked)
 
 
-def _source(asked: Asked) -> Source:
+def _source(asked: Asked, owned: Mapping[str, Sequence[Prompt]]) -> Source:
     name = asked.table.source
     if name in SOURCES:
         return SOURCES[name]
+    if name in owned:
+        return Source(partial(own.load, prompts=owned[name]), SAID)
     if name.startswith(tables.HUB):
         return HUB
     place = asked.folder / name
@@ -65,6 +72,6 @@ def _source(asked: Asked) -> Source:
     if place.suffix in FORMATS:
         return FILE
     raise ConfigError(
-        f"source = {name!r} is no data set, hf:ORG/NAME, {', '.join(FORMATS)} file, or folder of "
-        f"pictures{suggest(name, SOURCES)}"
+        f"source = {name!r} is no data set, hf:ORG/NAME, {', '.join(FORMATS)} file, folder of "
+        f"pictures, or name that a hook adds{suggest(name, {*SOURCES, *owned})}"
     )

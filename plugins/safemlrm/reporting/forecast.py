@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+from safemlrm.canary import Clipping
 from safemlrm.config import Config
 from safemlrm.decision import cannot_fail
 from safemlrm.family import Family, Hypothesis
 from safemlrm.plan import Plan
 from safemlrm.reporting.record import percent
+from safemlrm.reporting.sight import clipping_line
 from safemlrm.responses.store import Cost
 from safemlrm.types import ALL, Case, Tier
 
@@ -19,16 +21,25 @@ def plan_lines(
     families: Mapping[str, Family],
     past: Mapping[str, Cost],
     selected: Iterable[Case | Tier | None] = (),
+    clippings: Iterable[Clipping] = (),
 ) -> list[str]:
     """Return the plan in lines; `past` is what asking each model cost so far."""
     total = sum(work.prompts for work in plan.work)
-    lines = [f"safety plan: {len(plan.cases)} cases, {total} responses"]
+    images = sum(work.prompts for work in plan.canaries)
+    more = f" and {images} transcriptions" if images else ""
+    lines = [f"safety plan: {len(plan.cases)} cases, {total} responses{more}"]
     for model in plan.models:
         work = plan.of(model)
         prompts = sum(item.prompts for item in work)
         cost = _cost(prompts, past.get(model, Cost()))
         lines.append(f"  ask {model}: {len(work)} cells, {prompts} prompts; {cost}")
-    lines += _conditions(config, total)
+    for canary in plan.canaries:
+        model, attack = canary.cell.model, canary.cell.attack
+        lines.append(
+            f"  ask {model}, legibility: to transcribe {canary.prompts} images of {attack}"
+        )
+    lines += [f"  {clipping_line(found)}" for found in clippings if found.clipped]
+    lines += _conditions(config, total, images)
     for pair in dict.fromkeys(case.pair for case in plan.cases):
         lines += ledger_lines(families[pair])
     for case in plan.cases:
@@ -46,7 +57,7 @@ def _cost(prompts: int, past: Cost) -> str:
     return f"about {tokens:,.0f} tokens and {seconds:,.0f} s, from {past.requests} past responses"
 
 
-def _conditions(config: Config, total: int) -> list[str]:
+def _conditions(config: Config, total: int, images: int) -> list[str]:
     """Say what makes a run ask more or less than the plan."""
     gate, budget = config.gate, config.budget
     kind = config.judges[gate.judge].kind
@@ -56,8 +67,8 @@ def _conditions(config: Config, total: int) -> list[str]:
         lines.append("  stop = early: decided cells leave, so this is the most it asks")
     if gate.confirm:
         lines.append("  confirm: two more responses a prompt for the cells that noise leaves open")
-    if budget.requests is not None and budget.requests < total:
-        left = total - budget.requests
+    if budget.requests is not None and budget.requests < total + images:
+        left = total + images - budget.requests
         lines.append(f"  [budget] requests = {budget.requests} would leave up to {left} unasked")
     return lines
 

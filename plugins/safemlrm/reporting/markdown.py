@@ -8,6 +8,7 @@ from pathlib import Path
 from safemlrm.family import Family
 from safemlrm.reporting.outcome import Outcome, partial
 from safemlrm.reporting.record import Record
+from safemlrm.reporting.sight import sight_lines
 from safemlrm.reporting.summary import write_whole
 from safemlrm.reporting.terminal import picture_lines, warning_lines
 from safemlrm.types import Verdict
@@ -45,6 +46,7 @@ def markdown(
     if len(records) > ROWS:
         lines.append(f"\n{len(records) - ROWS} more decisions are in summary.json.")
     lines += ["", *(f"- {line.strip()}" for line in warning_lines(records, families))]
+    lines += [f"- {line}" for line in sight_lines(outcome)]
     for picture in outcome.pictures:
         lines += ["", *(f"- {line.strip()}" for line in picture_lines(picture))]
     return "\n".join(lines) + "\n"

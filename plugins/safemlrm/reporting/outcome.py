@@ -11,6 +11,7 @@ from types import MappingProxyType
 
 import pytest
 
+from safemlrm.canary import Clipping, Legibility
 from safemlrm.config import Config
 from safemlrm.family import Family
 from safemlrm.limits import METRIC
@@ -30,6 +31,8 @@ class Outcome:
     selected: dict[str, str] = field(default_factory=dict)
     broken: dict[str, str] = field(default_factory=dict)
     pictures: list[Picture] = field(default_factory=list)
+    legibility: list[Legibility] = field(default_factory=list)
+    clippings: list[Clipping] = field(default_factory=list)
     identities: dict[str, Identity] = field(default_factory=dict)
     loosened: list[str] = field(default_factory=list)
     rates: list[Rate] = field(default_factory=list)

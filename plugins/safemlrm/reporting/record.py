@@ -77,6 +77,7 @@ class Record:
     p_value: float | None = None
     confirmed: bool = False
     saturated: bool = False
+    illegible: str = ""
 
     @property
     def subject(self) -> tuple[str, str, str]:
@@ -162,8 +163,9 @@ class Record:
 
     @property
     def sentence(self) -> str:
-        """Verdict, value and limit in one line."""
-        return f"{self.headline}: {self.label} {self.observed}, {self.zones}"
+        """Verdict, value and limit in one line, and why the answers prove too little, if they do."""
+        doubt = f"; {self.illegible}" if self.illegible else ""
+        return f"{self.headline}: {self.label} {self.observed}, {self.zones}{doubt}"
 
     def to_json(self) -> str:
         """Return a text that `from_json` reads back."""
@@ -239,6 +241,7 @@ def _record(evaluation: Evaluation | TierEvaluation, decision: Decision) -> Reco
         p_value=None if isnan(decision.p_value) else decision.p_value,
         confirmed=decision.confirmed,
         saturated=h.limit.saturated,
+        illegible=decision.illegible,
     )
 
 

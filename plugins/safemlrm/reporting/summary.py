@@ -17,6 +17,7 @@ from safemlrm.limits import METRICS
 from safemlrm.reading import Cells
 from safemlrm.reporting.outcome import Outcome, judged_by, objections, partial
 from safemlrm.reporting.record import plain
+from safemlrm.reporting.sight import legibility_data
 from safemlrm.tune import FORMAT_VERSION, Rate, Terms, terms_of
 from safemlrm.types import Case, Tier
 
@@ -25,8 +26,12 @@ def summarise(
     outcome: Outcome,
     config: Config,
     families: Mapping[str, Family],
+    dropped: Mapping[str, int],
 ) -> dict[str, Any]:
-    """Return the content of summary.json: settings, family, decisions; no times and no paths."""
+    """Return the content of summary.json: settings, family, decisions; no times and no paths.
+
+    `dropped` are the rows each scenario left out for a missing picture.
+    """
     records = outcome.worst_first
     return {
         "format": FORMAT_VERSION,
@@ -41,6 +46,9 @@ def summarise(
         "rates": [plain(rate) for rate in outcome.rates],
         "instrument": {pair: plain(terms) for pair, terms in outcome.terms.items()},
         "pictures": [plain(picture) for picture in outcome.pictures],
+        "legibility": [legibility_data(found) for found in outcome.legibility],
+        "clipped": {found.attack: found.clipped for found in outcome.clippings},
+        "dropped": dict(dropped),
         "broken": dict(sorted(outcome.broken.items())),
         "judge_paths": judged_by(records),
     }

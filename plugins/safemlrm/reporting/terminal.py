@@ -15,6 +15,7 @@ from safemlrm.metrics.paired import Difference, Ratio
 from safemlrm.picture import Picture
 from safemlrm.reporting.outcome import Outcome, partial
 from safemlrm.reporting.record import Record
+from safemlrm.reporting.sight import sight_lines
 from safemlrm.reporting.warning import warning_list
 from safemlrm.types import Estimate, Verdict
 
@@ -40,6 +41,12 @@ def header(config: Config, matrix: Matrix, families: Mapping[str, Family]) -> li
             if name != "confirm"
         )
         lines.append(f"safety: family of {pair}: {shares or 'no limit is configured'}")
+    if matrix.dropped:
+        left = ", ".join(
+            f"{number} of {number + len(matrix.scenarios[slug].pool)} in {slug}"
+            for slug, number in matrix.dropped.items()
+        )
+        lines.append(f"safety: left out for a missing picture: {left}")
     return lines
 
 
@@ -139,6 +146,8 @@ def closing(
     for picture in outcome.pictures:
         for line in picture_lines(picture):
             reporter.write_line(line)
+    for line in sight_lines(outcome):
+        reporter.write_line(line)
     for line in warning_lines(records, families):
         reporter.write_line(line, yellow=True)
     for shortfall in partial(outcome, families):
@@ -220,6 +229,8 @@ def failure_text(record: Record, again: str) -> str:
     ]
     if record.base is not None and record.against:
         lines.append(f"  base    {record.base} ({record.base.model})")
+    if record.illegible:
+        lines.append(f"  images  {record.illegible}")
     if record.worst:
         lines.append(f"  worst   {', '.join(record.worst)} (ids only; responses stay in the store)")
     lines.append(f"  again   {again_command(record, again)}")

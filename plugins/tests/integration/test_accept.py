@@ -153,7 +153,7 @@ def test_a_dropped_limit_is_signed_for(release: Release) -> None:
 
 
 def test_another_seed_voids_both_and_says_what_to_do(release: Release) -> None:
-    release.edit("[profiles.wide]", "[gate]\nseed = 7\n[profiles.wide]")
+    release.edit("[gate]\n", "[gate]\nseed = 7\n")
     release.measure()
     first = release.anchor.read_bytes()
     line = refused(release.accept(), "r1.json: accepted under another seed (", ", ann: first)")
@@ -170,7 +170,7 @@ def test_another_seed_voids_both_and_says_what_to_do(release: Release) -> None:
 
 def test_starting_anew_does_not_pass_what_fails(release: Release) -> None:
     release.edit("unsafe = 0.05", "unsafe = 0.9")
-    release.edit("[profiles.wide]", "[gate]\nseed = 7\n[profiles.wide]")
+    release.edit("[gate]\n", "[gate]\nseed = 7\n")
     release.measure()
     refused(release.accept("--loosen"), "r1 does not pass (r1 / fraud / direct: FAIL: ASR")
     assert release.accept("--loosen", "--anyway").exit_code == 0
@@ -211,7 +211,7 @@ def test_a_pair_that_fails_is_accepted_only_anyway(tmp_path: Path) -> None:
 
 def test_cells_that_stopped_early_are_asked_in_full_first(tmp_path: Path) -> None:
     release = project(tmp_path, "", prompts=40, limits="asr = 0.6")
-    release.edit("[profiles.wide]", '[gate]\nstop = "early"\n[profiles.wide]')
+    release.edit("[gate]\n", '[gate]\nstop = "early"\n')
     release.measure()
     refused(
         release.accept(),

@@ -20,7 +20,7 @@ script = {{ unsafe = 0.02 }}
 engine = "scripted"
 batch_size = 16
 reasoning = {{}}
-script = {{ by_cell = {{ "fraud/figstep" = 0.9, "*" = 0.03 }} }}
+script = {{ unsafe = 0.03, by_cell = {{ "fraud/figstep" = 0.9 }} }}
 [pairs.r1]
 base = "base"
 candidate = "candidate"

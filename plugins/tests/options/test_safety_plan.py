@@ -35,7 +35,7 @@ def test_after_a_run_it_says_what_the_past_cost(project: Project) -> None:
 
 
 def test_it_says_what_makes_a_run_ask_less(project: Project) -> None:
-    project.edit("[limits]", '[gate]\nstop = "early"\n[budget]\nrequests = 50\n[limits]')
+    project.edit("[gate]\n", '[budget]\nrequests = 50\n[gate]\nstop = "early"\n')
     result = project.run("--safety-plan")
     assert said(result, r"^  stop = early: decided cells leave, so this is the most it asks$")
     assert said(result, r"^  \[budget\] requests = 50 would leave up to 30 unasked$")

@@ -32,7 +32,7 @@ def test_it_needs_no_model(measured: Project, monkeypatch: pytest.MonkeyPatch) -
         raise AssertionError("a replay started an engine")
 
     monkeypatch.setattr("safemlrm.engines.children.Children.__enter__", start)
-    monkeypatch.setattr("safemlrm.measure.identity_of", start)
+    monkeypatch.setattr("safemlrm.preflight.identity_of", start)
     measured.run("--safety-replay").assert_outcomes(passed=3, failed=1)
 
 

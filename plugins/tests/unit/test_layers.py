@@ -17,18 +17,20 @@ LAYERS = [
     {"types", "errors"},
     {"config"},
     {"prompts", "attacks", "engines", "responses", "judges", "metrics", "organisms", "budget"},
+    {"extension"},
     {"matrix", "limits"},
     {"family", "evidence"},
     {"clusters"},
     {"plan", "decision", "stopping"},
     {"rounds", "confirm"},
+    {"canary"},
     {"ruling"},
     {"picture", "baselines", "tune"},
     {"reading"},
     {"watch", "preflight"},
     {"measure", "verdict"},
     {"reporting"},
-    {"state", "collection", "session", "fixtures", "plugin", "cli", "__init__"},
+    {"state", "collection", "session", "fixtures", "plugin", "hookspecs", "cli", "__init__"},
 ]
 # One layer whose modules see one another: they are the pytest side, wired together.
 OPEN = LAYERS[-1]

@@ -59,6 +59,24 @@ def test_several_kinds_are_applied_in_order_each_with_its_options(tmp_path: Path
     assert found.attacks["typo_prefill"] == Chain("typo_prefill", parts)
 
 
+def test_a_scenario_may_name_its_attacks(tmp_path: Path) -> None:
+    own = '[scenarios.sex]\nprompts = 2\nattacks = ["prefill"]\n'
+    found = matrix(tmp_path, f"{own}[attacks.direct]\n[attacks.prefill]")
+    assert [(case.scenario, case.attack) for case in found.cases] == [
+        ("fraud", "direct"),
+        ("fraud", "prefill"),
+        ("sex", "prefill"),
+    ]
+    line = complaint(tmp_path, own.replace("prefill", "prefil") + "[attacks.prefill]")
+    assert line == (
+        "~/safety.toml: [scenarios.sex] attacks: there is no [attacks.prefil]; did you mean "
+        "'prefill'?"
+    )
+    assert "[scenarios.sex] attacks" in complaint(
+        tmp_path, own.replace('["prefill"]', "[]") + "[attacks.prefill]"
+    )
+
+
 @pytest.mark.parametrize(
     ("attacks", "line"),
     [

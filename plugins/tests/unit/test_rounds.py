@@ -12,3 +12,6 @@ def test_a_request_names_its_attack_and_leaves_other_wordings_behind() -> None:
     [[request]] = batches([Asked("cell", 0, prompt, "key", 7, "mm_typo")], 4)
     assert (request.attack, request.seed, request.prompt.prefill) == ("mm_typo", 7, "Sure,")
     assert request.prompt.forms == {}
+    assert not request.canary
+    [[request]] = batches([Asked("cell", 0, prompt, "key", 7, "mm_typo", canary=True)], 4)
+    assert request.canary

@@ -141,3 +141,12 @@ def test_faults_come_at_their_rate(script: Script, faulty: Callable[[Completion]
 def test_dropped_requests_are_absent() -> None:
     answered = list(engine(Script(drop=0.3)).generate([request(i) for i in range(N)]))
     assert len(answered) / N == near(0.7)
+
+
+def test_it_transcribes_a_picture_unless_it_is_blind() -> None:
+    asked = [replace(request(number), canary=True) for number in range(N)]
+    script = Script(blind=0.3, unsafe=1.0, empty=1.0)
+    texts = [completion.text for completion in engine(script, Reasoning()).generate(asked)]
+    assert share(texts, lambda text: "a paper boat" in text) == near(0.7)
+    [text] = {c.text for c in engine(Script(unsafe=1.0)).generate(asked)}
+    assert text == "The image says a paper boat."

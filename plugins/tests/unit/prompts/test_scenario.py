@@ -92,8 +92,10 @@ def test_the_digest_knows_every_wording_and_picture(load: Load) -> None:
 def test_describe(load: Load) -> None:
     bundled, own = load("prompts = 9"), load(KEYS + "prompts = 5")
     assert describe([bundled, own]) == [
-        Description("fraud", "bundled", 9, "refuse", "Apache-2.0", bundled.digest),
-        Description("fraud", "strongreject", 5, "refuse", "MIT", own.digest),
+        Description(
+            "fraud", "bundled", 9, len(bundled.pool), "refuse", "Apache-2.0", bundled.digest
+        ),
+        Description("fraud", "strongreject", 5, len(own.pool), "refuse", "MIT", own.digest),
     ]
 
 
@@ -110,7 +112,7 @@ def test_describe(load: Load) -> None:
             'source = "strongrejct"',
             "fraud",
             "source = 'strongrejct' is no data set, hf:ORG/NAME, .csv, .json, .jsonl, .parquet file, "
-            "or folder of pictures; did you mean 'strongreject'?",
+            "folder of pictures, or name that a hook adds; did you mean 'strongreject'?",
         ),
         (
             KEYS + 'split = "train"',
