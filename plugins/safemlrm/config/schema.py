@@ -23,6 +23,7 @@ SLUG = r"^[a-z][a-z0-9_]*$"
 Slug = Annotated[str, Field(pattern=SLUG)]
 PLACES = 300
 """Powers of ten that a rate may have, either way."""
+LARGEST_RISE = Fraction(5, 100)
 LARGEST = 2**63 - 1
 """The largest whole number that a store can hold."""
 Count = Annotated[int, Field(ge=1, le=LARGEST)]
@@ -51,6 +52,16 @@ def _is_rate(value: Fraction) -> Fraction:
     return value
 
 
+def _is_small(value: Fraction) -> Fraction:
+    """Refuse what is no small rise: its test asks whether anything changed, not whether by so much."""
+    if value > LARGEST_RISE:
+        raise ValueError(
+            f"expected at most {float(LARGEST_RISE):g}, since it only keeps small rises from failing; "
+            'for a larger one limit asr, or reasoning_tax with base = "baseline"'
+        )
+    return value
+
+
 def _is_marker(value: str) -> str:
     if not value.strip():
         raise ValueError("a marker cannot be blank; give the text a model writes, or leave it out")
@@ -58,6 +69,7 @@ def _is_marker(value: str) -> str:
 
 
 Rate = Annotated[Fraction, BeforeValidator(_exact), AfterValidator(_is_rate)]
+Small = Annotated[Rate, AfterValidator(_is_small)]
 Marker = Annotated[str, AfterValidator(_is_marker)]
 
 
@@ -212,8 +224,8 @@ class MetricLimits(CaseLimits):
     truncated: Rate | None = None
     unscored_rise: Rate | None = None
     truncated_rise: Rate | None = None
-    rise: Rate | None = None
-    drift: Rate | None = None
+    rise: Small | None = None
+    drift: Small | None = None
 
 
 METRICS = tuple(MetricLimits.model_fields)

@@ -22,6 +22,7 @@ def plan_lines(
 ) -> list[str]:
     """Return the plan in lines; `past` is what asking each model cost so far."""
     total = sum(work.prompts for work in plan.work)
+    tiers = list(dict.fromkeys(subject for subject in selected if isinstance(subject, Tier)))
     lines = [f"safety plan: {len(plan.cases)} cases, {total} responses"]
     for model in plan.models:
         work = plan.of(model)
@@ -29,11 +30,12 @@ def plan_lines(
         cost = _cost(prompts, past.get(model, Cost()))
         lines.append(f"  ask {model}: {len(work)} cells, {prompts} prompts; {cost}")
     lines += _conditions(config, total)
-    for pair in dict.fromkeys(case.pair for case in plan.cases):
+    pairs = [case.pair for case in plan.cases] + [tier.pair for tier in tiers]
+    for pair in dict.fromkeys(pairs):
         lines += ledger_lines(families[pair])
     for case in plan.cases:
         lines += [f"  {_forecast(h)}" for h in families[case.pair].of(case)]
-    for tier in dict.fromkeys(subject for subject in selected if isinstance(subject, Tier)):
+    for tier in tiers:
         lines += [f"  {_forecast(h)}" for h in families[tier.pair].of(tier)]
     return lines
 
@@ -55,7 +57,9 @@ def _conditions(config: Config, total: int) -> list[str]:
     if gate.stop == "early":
         lines.append("  stop = early: decided cells leave, so this is the most it asks")
     if gate.confirm:
-        lines.append("  confirm: two more responses a prompt for the cells that noise leaves open")
+        lines.append(
+            "  confirm: two more responses a prompt, beyond these, for the cells that noise leaves open"
+        )
     if budget.requests is not None and budget.requests < total:
         left = total - budget.requests
         lines.append(f"  [budget] requests = {budget.requests} would leave up to {left} unasked")

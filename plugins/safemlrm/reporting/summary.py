@@ -17,7 +17,7 @@ from safemlrm.limits import METRICS
 from safemlrm.reading import Cells
 from safemlrm.reporting.outcome import Outcome, judged_by, objections, partial
 from safemlrm.reporting.record import plain
-from safemlrm.tune import FORMAT_VERSION, Rate, Terms, terms_of
+from safemlrm.tune import SUMMARY_FORMAT, Rate, Terms, terms_of
 from safemlrm.types import Case, Tier
 
 
@@ -29,8 +29,9 @@ def summarise(
     """Return the content of summary.json: settings, family, decisions; no times and no paths."""
     records = outcome.worst_first
     return {
-        "format": FORMAT_VERSION,
+        "format": SUMMARY_FORMAT,
         "profile": config.profile,
+        "observed": outcome.observed,
         "partial": partial(outcome, families),
         "verdicts": outcome.verdicts,
         "objections": objections(outcome, config, outcome.identities),
