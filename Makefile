@@ -6,7 +6,7 @@ ARGS ?=
 BIN := .venv/bin
 STAMP := .venv/.installed
 
-.PHONY: gate test lint bench organisms clean
+.PHONY: gate test lint bench bench-gate organisms clean
 
 gate: $(STAMP)
 	$(BIN)/pytest safety_tests -m "$(PAIR)" $(if $(PROFILE),--safety-profile $(PROFILE)) $(ARGS)
@@ -27,6 +27,9 @@ bench: $(STAMP)
 	$(BIN)/python -m plugins.benchmarks.sharding
 	$(BIN)/python -m plugins.benchmarks.kill
 	$(BIN)/python -m plugins.benchmarks.rendering
+
+bench-gate: $(STAMP)
+	$(BIN)/python -m plugins.benchmarks.gate $(ARGS)
 
 organisms: $(STAMP)
 	$(BIN)/python -m fixtures.organisms

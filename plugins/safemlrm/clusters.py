@@ -13,7 +13,7 @@ from math import sqrt
 from operator import add
 from statistics import variance
 
-from safemlrm.evidence import Bad, CellResult, Pairs, pairs_of
+from safemlrm.evidence import Bad, CellResult, Pairs, paired, pairs_of
 from safemlrm.metrics.paired import Difference, tango_interval
 
 Compared = tuple[CellResult, CellResult]
@@ -39,7 +39,7 @@ class Rise:
 
 def rise(cells: Sequence[Compared], bad: str) -> Rise:
     """Compare two runs over cells, each prompt once."""
-    pairs = reduce(add, (_pairs(candidate, earlier, bad) for candidate, earlier in cells))
+    pairs = reduce(add, (paired(candidate, earlier, bad) for candidate, earlier in cells))
     prompts = [list(outcomes) for outcomes in _by_prompt(cells, bad).values()]
     return Rise(
         kind=tuple(sum((m is True) - (h is not False) for m, h in one) for one in prompts),
@@ -93,10 +93,6 @@ def _by_prompt(cells: Sequence[Compared], bad: str) -> dict[tuple[str, int], lis
         for position, outcomes in enumerate(sides):
             found.setdefault((candidate.cell.scenario, position), []).append(outcomes)
     return found
-
-
-def _pairs(candidate: CellResult, other: CellResult, bad: str) -> Pairs:
-    return pairs_of(candidate.padded(bad), other.padded(bad))
 
 
 def _any(outcomes: Iterable[Bad]) -> Bad:

@@ -126,21 +126,20 @@ def subject_of(item: pytest.Item) -> Case | Tier | None:
 
 
 def needs(items: Iterable[pytest.Item], matrix: Matrix) -> tuple[list[Case], list[Case]]:
-    """Return the cases the items need whole, and those of whose candidate only the first prompts.
+    """Return the cases the items need whole, and those they need no base of.
 
-    A pair as a whole needs all of its cases; a scenario is compared with earlier runs on the first
-    prompts of its cases.
+    A pair as a whole needs all of its cases; a scenario is only compared with earlier runs.
     """
     whole: list[Case] = []
-    first: list[Case] = []
+    alone: list[Case] = []
     for subject in map(subject_of, items):
         if isinstance(subject, Case):
             whole.append(subject)
         elif subject is not None and subject.scenario == ALL:
             whole += matrix.cases_of(subject.pair)
         elif subject is not None:
-            first += [c for c in matrix.cases_of(subject.pair) if c.scenario == subject.scenario]
-    return whole, first
+            alone += [c for c in matrix.cases_of(subject.pair) if c.scenario == subject.scenario]
+    return whole, alone
 
 
 def check_expression(expression: str, slugs: Iterable[str], markers: Iterable[str]) -> None:

@@ -26,11 +26,14 @@ def left_open(decision: Decision) -> bool:
     return family == "limits" and decision.reason is Reason.NOISE
 
 
-def confirm(found: Mapping[Case, tuple[Hypothesis, Counts]], alpha: float) -> dict[Case, Decision]:
+def confirm(
+    found: Mapping[Case, tuple[Hypothesis, Counts]], alpha: float, unasked: int = 0
+) -> dict[Case, Decision]:
     """Decide the cells that were left open on the counts of their fresh responses.
 
     `alpha` is the share of all of them together. Beyond the first that does not fail none does
-    (Holm 1979); a cell passes when its fresh responses keep the limit.
+    (Holm 1979); a cell passes when its fresh responses keep the limit. `unasked` cells of the family
+    count as left open, so that a selection fails nothing that the whole run would not.
     """
 
     def p_value(case: Case) -> float:
@@ -40,7 +43,7 @@ def confirm(found: Mapping[Case, tuple[Hypothesis, Counts]], alpha: float) -> di
     decisions: dict[Case, Decision] = {}
     failed = 0
     for case in sorted(found, key=lambda case: (p_value(case), case)):
-        level = alpha / (len(found) - failed)
+        level = alpha / (len(found) + unasked - failed)
         hypothesis, counts = found[case]
         decisions[case] = _decide(hypothesis, counts, level)
         failed += p_value(case) <= level

@@ -141,14 +141,17 @@ def decide_rise(hypothesis: Hypothesis, rise: Rise) -> Decision:
     )
     if cannot_fail(hypothesis):
         return Decision(hypothesis, measured, Verdict.UNGATEABLE)
-    p_value, worst = sign_flip_p_value(rise.kind), sign_flip_p_value(rise.harsh)
+    p_value = sign_flip_p_value(rise.kind)
+    worst = p_value if rise.harsh == rise.kind else sign_flip_p_value(rise.harsh)
     beyond = [sum(side) > limit * rise.n for side in (rise.kind, rise.harsh)]
     return _decision(
         hypothesis,
         measured,
         fails=beyond[0] and p_value <= level,
         passes=not beyond[1],
-        settled=beyond[0] and worst > level,
+        # A tier's limit is about one prompt: a single unscored one would leave most of them open, so
+        # evidence is missing only where what is unknown could make it fail.
+        settled=worst > level,
         p_value=p_value,
     )
 

@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import cached_property
 
 from safemlrm.config import Config
 from safemlrm.limits import METRICS, Limit, Metric, limit_of
@@ -83,7 +84,7 @@ class Ledger:
         return float(self.alpha * self.shares[family] / self.sizes[family])
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Family:
     """All hypotheses of one pair."""
 
@@ -92,8 +93,15 @@ class Family:
     hypotheses: tuple[Hypothesis, ...]
 
     def of(self, subject: Case | Tier) -> tuple[Hypothesis, ...]:
-        """Return the hypotheses of one case, or of the pair as a whole."""
-        return tuple(h for h in self.hypotheses if h.subject == subject)
+        """Return the hypotheses of one case, of the pair as a whole or of one of its scenarios."""
+        return self._by_subject.get(subject, ())
+
+    @cached_property
+    def _by_subject(self) -> dict[Case | Tier, tuple[Hypothesis, ...]]:
+        found: dict[Case | Tier, tuple[Hypothesis, ...]] = {}
+        for hypothesis in self.hypotheses:
+            found[hypothesis.subject] = (*found.get(hypothesis.subject, ()), hypothesis)
+        return found
 
 
 def build_families(config: Config, matrix: Matrix) -> dict[str, Family]:
@@ -142,9 +150,8 @@ def _subjects(
     if metric.scope == "case" or not cases:
         return [(case, matrix.planned(case)) for case in cases]
     # Where cells may stop early, only their first prompts can be pooled without bias.
-    first = early or metric.scope == "tier"
     sizes = [
-        (case.scenario, min(matrix.planned(case), FIRST) if first else matrix.planned(case))
+        (case.scenario, min(matrix.planned(case), FIRST) if early else matrix.planned(case))
         for case in cases
     ]
     # A difference counts a prompt once, however many attacks ask it.

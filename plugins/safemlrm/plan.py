@@ -7,7 +7,6 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from safemlrm.family import FIRST
 from safemlrm.matrix import Matrix
 from safemlrm.types import Case, Cell
 
@@ -64,19 +63,25 @@ def _work(items: Iterable[Any]) -> tuple[Work, ...]:
 
 
 def build_plan(
-    matrix: Matrix, cases: Iterable[Case], first: Iterable[Case] = (), errors: int = 0
+    matrix: Matrix,
+    cases: Iterable[Case],
+    alone: Iterable[Case] = (),
+    first: int | None = None,
+    *,
+    errors: int = 0,
 ) -> Plan:
     """Return the union of what the cases need: bases first, since candidates are compared with them.
 
-    Of the cases in `first` only the candidate's first prompts are needed.
+    Of the cases in `alone` only the candidate is needed, and of it only the `first` prompts if given.
     """
     wanted = sorted(set(cases))
     need: dict[Cell, int] = {}
     for side in (matrix.base, matrix.candidate):
         for case in wanted:
             _ask(need, side(case), matrix.planned(case))
-    for case in sorted(set(first)):
-        _ask(need, matrix.candidate(case), min(FIRST, matrix.planned(case)))
+    for case in sorted(set(alone)):
+        planned = matrix.planned(case)
+        _ask(need, matrix.candidate(case), planned if first is None else min(first, planned))
     models = {cell.model: position for position, cell in reversed(list(enumerate(need)))}
     ordered = sorted(need, key=lambda cell: (models[cell.model], cell))
     return Plan(tuple(Work(cell, need[cell]) for cell in ordered), tuple(wanted), errors)

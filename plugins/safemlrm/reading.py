@@ -3,17 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 
-from safemlrm.baselines import (
-    Baseline,
-    Instrument,
-    Past,
-    anchor_path,
-    baseline_path,
-    read_baseline,
-    read_past,
-)
+from safemlrm.baselines import Baseline, Instrument, Past, read_past
 from safemlrm.canary import (
     MOST,
     Legibility,
@@ -26,7 +17,7 @@ from safemlrm.canary import (
 from safemlrm.config import Config, Model
 from safemlrm.confirm import DRAWS
 from safemlrm.engines.identity import identity_of
-from safemlrm.errors import EngineError, NotMeasured, SafemlrmError
+from safemlrm.errors import ConfigError, EngineError, NotMeasured, SafemlrmError
 from safemlrm.evidence import CellResult
 from safemlrm.judges import Transcription, build_judge
 from safemlrm.matrix import Matrix
@@ -52,7 +43,7 @@ class Cells:
     matrix: Matrix
     store: Store
     uid: str | None
-    _baselines: dict[Path, Baseline | None] = field(default_factory=dict, repr=False)
+    _past: dict[str, Past] = field(default_factory=dict, repr=False)
     _checked: set[str] = field(default_factory=set, repr=False)
     _legible: dict[Cell, Legibility | None] = field(default_factory=dict, repr=False)
 
@@ -113,27 +104,32 @@ class Cells:
         return candidate, None if base is None else self._result(case, base)
 
     def baseline(self, pair: str) -> Baseline | None:
-        """Return the last accepted run of a pair, None before there was one; errors as for reading it."""
-        return self._accepted(pair, baseline_path(self.config.baselines_path, pair))
+        """Return the last accepted run of a pair, None before there was one.
+
+        Raises `ConfigError` where what was accepted does not count any more.
+        """
+        return self._counted(pair).last
 
     def anchor(self, pair: str) -> Baseline | None:
-        """Return the first accepted run of a pair, None before there was one; errors as for reading it."""
-        return self._accepted(pair, anchor_path(self.config.baselines_path, pair))
-
-    def knowing(self, past: Past, pair: str) -> Cells:
-        """Return a reader for which only so much of the past counts, whatever lies there."""
-        folder = self.config.baselines_path
-        known = {baseline_path(folder, pair): past.last, anchor_path(folder, pair): past.anchor}
-        return replace(self, _baselines=known)
+        """Return the first accepted run of a pair; otherwise as `baseline`."""
+        return self._counted(pair).anchor
 
     def past(self, pair: str) -> Past:
         """Return what was accepted of a pair, as far as it counts."""
-        return read_past(self.config.baselines_path, pair, self.instrument(pair))
+        if pair not in self._past:
+            folder = self.config.baselines_path
+            self._past[pair] = read_past(folder, pair, self.instrument(pair))
+        return self._past[pair]
 
-    def _accepted(self, pair: str, path: Path) -> Baseline | None:
-        if path not in self._baselines:
-            self._baselines[path] = read_baseline(path, self.instrument(pair))
-        return self._baselines[path]
+    def knowing(self, pair: str) -> Cells:
+        """Return a reader for which only so much of a pair's past counts, and nothing of it is void."""
+        return replace(self, _past={pair: replace(self.past(pair), void=())})
+
+    def _counted(self, pair: str) -> Past:
+        past = self.past(pair)
+        if past.void:
+            raise ConfigError(past.void[0])
+        return past
 
     def fresh(self, case: Case) -> list[CellResult]:
         """Return what is stored of a case's fresh responses, a result a draw; they may have no rows."""

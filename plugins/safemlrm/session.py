@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
@@ -18,7 +18,7 @@ from safemlrm.collection import needs
 from safemlrm.config import Config, load_config
 from safemlrm.errors import SafemlrmError
 from safemlrm.extension import gather
-from safemlrm.family import Family, build_families
+from safemlrm.family import FIRST, Family, build_families
 from safemlrm.matrix import Matrix, build_matrix
 from safemlrm.measure import measure
 from safemlrm.picture import Picture
@@ -71,8 +71,9 @@ class Run:
 
     def plan_of(self, session: pytest.Session) -> Plan:
         """Return the work the selected items need."""
-        whole, first = needs(session.items, self.matrix)
-        plan = build_plan(self.matrix, whole, first, session.testsfailed)
+        whole, alone = needs(session.items, self.matrix)
+        prompts = FIRST if self.config.gate.stop == "early" else None
+        plan = build_plan(self.matrix, whole, alone, prompts, errors=session.testsfailed)
         return with_canaries(plan, self.matrix, self.config)
 
     def past(self, plan: Plan) -> dict[str, Cost]:
@@ -132,22 +133,22 @@ class Run:
         outcome, notes = session.config.stash[OUTCOME], session.config.stash[NOTES]
         if not outcome.selected:
             if session.exitstatus not in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED):
-                forget_summaries(
-                    self.config.reports_path
-                )  # an older run's would speak for this one
+                forget_summaries(self.config.reports_path)
             return
+        forget_summaries(self.config.reports_path)  # an older run's must not speak for this one
         try:
+            outcome.observed = self.observe
             outcome.judge = self.config.judges[self.config.gate.judge].kind
             outcome.identities = self.identities(outcome)
             outcome.pictures = self.pictures(outcome)
             self._look(outcome)
-            outcome.loosened = self._loosened(outcome)
+            self._look_back(outcome)
             self._count(outcome)
             self._conclude(session, outcome, notes)
             summary = summarise(outcome, self.config, self.families, self.matrix.dropped)
             outcome.summary = write_summary(summary, self.config.reports_path)
             passed = session.exitstatus == pytest.ExitCode.OK
-            text = markdown(outcome, self.families, notes, passed=passed and not self.observe)
+            text = markdown(outcome, self.families, notes, passed=passed)
             write_markdown(text, self.config.reports_path)
             progress = session.config.stash.get(PROGRESS, None)
             write_run(progress.account() if progress else {}, self.config.reports_path)
@@ -190,21 +191,35 @@ class Run:
             if notes:
                 session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
-    def _loosened(self, outcome: Outcome) -> list[str]:
-        """Say where a pair is gated less than its accepted run was, which only `accept` may allow."""
-        found = []
+    def _look_back(self, outcome: Outcome) -> None:
+        """Note how a pair's gate relates to what was accepted of it, used in this run or not."""
         for pair in dict.fromkeys(record.pair for record in outcome.worst_first):
-            then, cells = self.reader.cells.past(pair).latest, self.reader.cells
-            if then is None or then.profile != self.config.profile:
+            past, cells = self.reader.cells.past(pair), self.reader.cells
+            outcome.outdated += [f"{pair}: {sentence}" for sentence in past.void]
+            if past.kept is None:
                 continue
-            texts = weaker(then, cells.instrument(pair), self.families[pair])
-            if texts:
-                more = f" (and {len(texts) - 1} more)" if len(texts) > 1 else ""
-                found.append(
-                    f"{pair} is gated less than its accepted run: {texts[0]}{more}; set it back, or "
-                    f"`safemlrm accept {pair} --loosen` keeps who loosened it and why"
+            texts = weaker(past.kept, cells.instrument(pair), self.families[pair])
+            if texts and past.kept.profile == self.config.profile:
+                outcome.outdated.append(self._weaker(pair, texts))
+            elif texts:
+                under = f"profile {past.kept.profile}" if past.kept.profile else "no profile"
+                outcome.shortfalls.append(
+                    f"{pair} is gated less than its run that was accepted under {under}: {texts[0]}"
                 )
-        return found
+            candidate = outcome.identities.get(self.matrix.pairs[pair][0])
+            if past.last and candidate and dict(candidate.parts) == dict(past.last.model):
+                outcome.shortfalls.append(
+                    f"{pair}'s candidate is the accepted model itself, so a comparison with it shows nothing"
+                )
+
+    def _weaker(self, pair: str, texts: Sequence[str]) -> str:
+        more = f" (and {len(texts) - 1} more)" if len(texts) > 1 else ""
+        profile = f" --profile {self.config.profile}" if self.config.profile else ""
+        command = f"safemlrm accept {pair}{profile} --loosen --by NAME --reason TEXT"
+        return (
+            f"{pair} is gated less than its accepted run: {texts[0]}{more}; set it back, or `{command}` "
+            "keeps who loosened it and why"
+        )
 
     def identities(self, outcome: Outcome) -> dict[str, Identity]:
         """Return what every model was that something was decided about."""

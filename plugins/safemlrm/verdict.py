@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Container, Iterable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import reduce
 from operator import add
@@ -51,14 +50,10 @@ class TierEvaluation:
     anchor: tuple[CellResult, ...] | None = None
 
     def sides(self, metric: Metric) -> tuple[tuple[CellResult, ...], tuple[CellResult, ...] | None]:
-        """Return the cells a metric looks at, and those it compares them with, if it does.
-
-        A rise over an earlier run is seen on the first prompts of every cell, which always run.
-        """
+        """Return the cells a metric looks at, and those it compares them with, if it does."""
         if metric.kind != "rise":
             return self.candidate, self.base
-        first = tuple(cell.prefix(FIRST) for cell in self.candidate)
-        return first, self.accepted if metric.against == "accepted" else self.anchor
+        return self.candidate, self.accepted if metric.against == "accepted" else self.anchor
 
 
 @dataclass(frozen=True)
@@ -107,24 +102,33 @@ class Reader:
         if not (self.cells.config.gate.confirm and left_open(decision)):
             return decision
         if case.pair not in self._fresh:
-            share = self.families[case.pair].ledger.level("confirm")
-            self._fresh[case.pair] = confirm(self._open(case.pair), share)
+            self._fresh[case.pair] = self._settle(case.pair)
         return self._fresh[case.pair][case]
 
-    def _open(self, pair: str) -> dict[Case, tuple[Hypothesis, Counts]]:
-        """Return the cases of a pair that noise left open, whatever was selected, with fresh counts.
+    def _settle(self, pair: str) -> dict[Case, Decision]:
+        found, unasked = self._open(pair)
+        return confirm(found, self.families[pair].ledger.level("confirm"), unasked)
 
-        All that the store knows count, so that a case's verdict is the same when it is run again alone.
+    def _open(self, pair: str) -> tuple[dict[Case, tuple[Hypothesis, Counts]], int]:
+        """Return the cases noise left open with their fresh counts, and how many were never asked.
+
+        Whatever was selected: all that the store knows count, so that after a whole run a case's
+        verdict is the same when it is run again alone.
         """
-        found = {}
+        found, unasked = {}, 0
         for case in self._matrix.cases_of(pair):
-            with suppress(NotMeasured):
+            if not any(h.metric.family == "limits" for h in self.families[pair].of(case)):
+                continue
+            try:
                 candidate = self.cells.candidate(case)
+            except NotMeasured:
+                unasked += 1
+            else:
                 h = still_open(self.families[pair].of(case), candidate, early=self._early)
                 if h is not None:
                     fresh = self.cells.fresh(case)
                     found[case] = h, reduce(add, (c.count(c.outcome(h.metric.bad)) for c in fresh))
-        return found
+        return found, unasked
 
     def evaluate_tier(self, tier: Tier) -> TierEvaluation:
         """Return the evaluation of a pair as a whole, or of one of its scenarios; errors as above.
@@ -133,10 +137,7 @@ class Reader:
         """
         cases = [c for c in self._matrix.cases_of(tier.pair) if tier.scenario in (ALL, c.scenario)]
         hypotheses = self.families[tier.pair].of(tier)
-        if tier.scenario == ALL:
-            candidates, bases = self._unbiased(cases)
-        else:
-            candidates, bases = [self.cells.candidate(case).prefix(FIRST) for case in cases], []
+        candidates, bases = self._unbiased(cases, with_base=tier.scenario == ALL)
         needed = {h.metric.against for h in hypotheses}
         evidence = TierEvaluation(
             tier,
@@ -158,11 +159,11 @@ class Reader:
         candidates: Iterable[CellResult],
         tier: Tier,
     ) -> tuple[CellResult, ...] | None:
-        """Return an earlier run's first prompts of the candidate's cells, None before there was one."""
+        """Return what an earlier run did in the candidate's cells, None before there was one."""
         run = read(tier.pair) if needed else None
         if run is None:
             return None
-        found = [run.result(cell.prefix(FIRST)) for cell in candidates]
+        found = [run.result(cell) for cell in candidates]
         return tuple(cell for cell in found if cell is not None)
 
     def picture(self, pair: str, subjects: Container[tuple[str, str, str]]) -> Picture:
@@ -179,13 +180,18 @@ class Reader:
     def _matrix(self) -> Matrix:
         return self.cells.matrix
 
-    def _unbiased(self, cases: Iterable[Case]) -> tuple[list[CellResult], list[CellResult]]:
+    def _unbiased(
+        self, cases: Iterable[Case], *, with_base: bool = True
+    ) -> tuple[list[CellResult], list[CellResult]]:
         """Return cells that may be pooled or shown: whole, or their first prompts if some stop early.
 
         Where a cell stops depends on its outcomes, so the rate at its stop is biased; the first
         prompts of every cell always run.
         """
-        results = [self.cells.both(case) for case in cases]
+        if with_base:
+            results = [self.cells.both(case) for case in cases]
+        else:
+            results = [(self.cells.candidate(case), None) for case in cases]
         found = [[c for c, _ in results], [b for _, b in results if b is not None]]
         if self._early:
             found = [[cell.prefix(FIRST) for cell in side] for side in found]

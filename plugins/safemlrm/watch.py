@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 from safemlrm.errors import EngineError, NotMeasured
 from safemlrm.family import Family
@@ -28,13 +30,22 @@ class Watch:
         is none to decide. A base's stays to its end where it is compared with prompt by prompt.
         """
         matrix = self.cells.matrix
-        for case in self.cases:
+        for case in self._about.get(cell, ()):
             hypotheses = self.families[case.pair].of(case)
             if matrix.base(case) == cell and any(h.metric.kind == "paired" for h in hypotheses):
                 return False
             if matrix.candidate(case) == cell and not self._decided(case):
                 return False
         return True
+
+    @cached_property
+    def _about(self) -> dict[Cell | None, list[Case]]:
+        """The cases that each cell is part of, as their candidate's or as their base's."""
+        matrix, found = self.cells.matrix, defaultdict[Cell | None, list[Case]](list)
+        for case in self.cases:
+            for cell in (matrix.candidate(case), matrix.base(case)):
+                found[cell].append(case)
+        return found
 
     def open_cells(self, model: str) -> list[Cell]:
         """Return the candidate cells of a model that noise left open and fresh responses may settle."""

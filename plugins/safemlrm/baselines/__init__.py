@@ -8,7 +8,7 @@ from safemlrm.baselines.files import (
     Past,
     anchor_path,
     baseline_path,
-    read_baseline,
+    digest_of,
     read_past,
     write_baselines,
 )
@@ -23,8 +23,8 @@ __all__ = [
     "accept",
     "anchor_path",
     "baseline_path",
+    "digest_of",
     "loosened",
-    "read_baseline",
     "read_past",
     "weaker",
     "write_baselines",

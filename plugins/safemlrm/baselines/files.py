@@ -5,16 +5,16 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from fractions import Fraction
+from hashlib import sha256
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
-from safemlrm.baselines.run import AcceptedLimit, Baseline, Instrument, row_of
+from safemlrm.baselines.run import Baseline, Instrument, row_of
 from safemlrm.errors import ConfigError
-from safemlrm.types import Direction
 
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 
 
 @dataclass(frozen=True)
@@ -22,11 +22,13 @@ class Past:
     """What was accepted of a pair before, as far as a run can be compared with it.
 
     `void` holds a sentence for each file that was found and does not count, and for one that is lost.
+    `kept` is the last run that can be read at all: its limits speak even where its outcomes are void.
     """
 
     last: Baseline | None
     anchor: Baseline | None
     void: tuple[str, ...] = ()
+    kept: Baseline | None = None
 
     @property
     def latest(self) -> Baseline | None:
@@ -69,12 +71,19 @@ def write_baselines(files: Mapping[Path, Baseline]) -> None:
 def _text(baseline: Baseline) -> str:
     """Return a baseline as JSON, a line a limit and a prompt so that a review shows what changed."""
     data = asdict(baseline)
+    head = {"format": FORMAT_VERSION, "digest": digest_of(data)}
     limits, cells = data.pop("limits"), data.pop("cells")
-    parts = [f'"format": {FORMAT_VERSION}']
+    parts = [f"{json.dumps(key)}: {json.dumps(value)}" for key, value in head.items()]
     parts += [f"{json.dumps(key)}: {json.dumps(data[key], sort_keys=True)}" for key in data]
     tables = [f"{json.dumps(name)}: {_lines(rows)}" for name, rows in sorted(cells.items())]
     parts += [f'"limits": {_lines(limits)}', '"cells": {\n' + ",\n".join(tables) + "}"]
     return "{" + ",\n".join(parts) + "}\n"
+
+
+def digest_of(data: Mapping[str, Any] | Baseline) -> str:
+    """Return a checksum of a baseline: a merge or an edit by hand must not go unnoticed."""
+    plain = asdict(data) if isinstance(data, Baseline) else data
+    return sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()
 
 
 def _lines(items: Sequence[object]) -> str:
@@ -82,63 +91,79 @@ def _lines(items: Sequence[object]) -> str:
 
 
 def read_past(folder: Path, pair: str, instrument: Instrument) -> Past:
-    """Return what was accepted of a pair before; files that do not count are told of, not raised."""
-    found: list[Baseline | None] = []
-    void: list[str] = []
-    for path in (baseline_path(folder, pair), anchor_path(folder, pair)):
-        try:
-            found.append(read_baseline(path, instrument))
-        except ConfigError as error:
-            found.append(None)
-            void.append(str(error))
-    last, anchor = found
-    if last is not None and anchor is None and not void:
-        void.append(
-            f"{anchor_path(folder, pair)}: the first accepted run is gone; restore the file from "
-            "version control, or accept with --loosen, which makes the last accepted run the anchor"
-        )
-    return Past(last, anchor, tuple(void))
+    """Return what was accepted of a pair before; files that do not count are told of, not raised.
 
-
-def read_baseline(path: Path, instrument: Instrument) -> Baseline | None:
-    """Return an accepted run of a pair, the last one or the anchor; None before there was one.
-
-    Raises `ConfigError` when it cannot be read or was taken under another instrument.
+    One of the two files alone does not count either: the other one was lost.
     """
+    void: list[str] = []
+    path, first = baseline_path(folder, pair), anchor_path(folder, pair)
+    found = {file: _read(file, pair, void) for file in (path, first)}
+    counted = {file: run for file, run in found.items() if run and not _changed(run, instrument)}
+    void += [
+        _voided(file, _changed(run, instrument), run)
+        for file, run in found.items()
+        if run and file not in counted
+    ]
+    last, anchor = counted.get(path), counted.get(first)
+    if path.is_file() != first.is_file():
+        void.append(_lost(first if path.is_file() else path))
+    elif last and anchor and last.anchor != digest_of(anchor):
+        void.append(
+            f"{first}: not the anchor that {path.name} was accepted against; restore both files from "
+            "version control, or accept a run with --loosen, which starts anew"
+        )
+        anchor = None
+    return Past(last, anchor, tuple(void), found[path] or found[first])
+
+
+def _voided(path: Path, changed: str, run: Baseline) -> str:
+    return (
+        f"{path}: accepted {changed} ({run.occasion}), so later runs cannot be compared with it; either "
+        f"measure the model accepted then once more and accept it with `safemlrm accept {run.pair} --loosen "
+        "--by NAME --reason TEXT`, then this one; or accept this one so, which starts anew with it as "
+        "the anchor"
+    )
+
+
+def _lost(path: Path) -> str:
+    return (
+        f"{path}: this accepted run is gone; restore the file from version control, or accept a run with "
+        "--loosen, which puts the one that is left, or the accepted one, in its place"
+    )
+
+
+def _read(path: Path, pair: str, void: list[str]) -> Baseline | None:
+    """Return an accepted run; None if there is none, or if what is there is none, which is told."""
     try:
-        baseline = _baseline(json.loads(path.read_text("utf-8")))
-        changed = _changed(baseline, instrument)
+        data = json.loads(path.read_text("utf-8"))
+        return _baseline(data, pair)
     except FileNotFoundError:
         return None
     except (OSError, ValueError, TypeError, KeyError, AttributeError, ArithmeticError) as error:
-        raise ConfigError(
-            f"{path}: not a baseline ({error}); restore it from version control, or accept a run with "
-            "`safemlrm accept --loosen`, which starts anew"
-        ) from None
-    if changed:
-        raise ConfigError(
-            f"{path}: accepted {changed} ({baseline.occasion}), so later runs cannot be compared with "
-            "it; either measure the model accepted then once more and accept it with `safemlrm accept "
-            f"{baseline.pair} --loosen`, then this one; or accept this one with --loosen, which starts "
-            "anew with it as the anchor"
+        reason = str(error).partition("\n")[0]
+        void.append(
+            f"{path}: not a baseline of {pair} ({reason}); restore it from version control, or accept a "
+            "run with `safemlrm accept --loosen`, which starts anew"
         )
-    return baseline
+        return None
 
 
-def _baseline(data: dict[str, Any]) -> Baseline:
+def _baseline(data: dict[str, Any], pair: str) -> Baseline:
     """Return what a file holds; raises whatever its mistakes lead to."""
+    from pydantic import TypeAdapter
+
     if data.pop("format") != FORMAT_VERSION:
         raise ValueError("written by another version")
-    instrument = Instrument(**data.pop("instrument"))
-    limits = tuple(AcceptedLimit(**limit) for limit in data.pop("limits"))
-    for limit in limits:
+    if data.pop("digest") != digest_of(data):
+        raise ValueError("it was changed since it was accepted")
+    baseline = TypeAdapter(Baseline).validate_python(data)
+    if baseline.pair != pair:
+        raise ValueError(f"it is of the pair {baseline.pair}")
+    for limit in baseline.limits:
         Fraction(limit.value)
-        if limit.direction not in get_args(Direction):
-            raise ValueError(f"{limit.metric} is limited {limit.direction!r}")
-    baseline = Baseline(**data, instrument=instrument, limits=limits)
     for rows in baseline.cells.values():
         list(map(row_of, rows))
-    return baseline
+    return replace(baseline, limits=tuple(baseline.limits))
 
 
 def _changed(baseline: Baseline, now: Instrument) -> str:

@@ -12,9 +12,15 @@ from safemlrm.types import ALL, Direction
 
 
 def weaker(former: Baseline, instrument: Instrument, family: Family) -> list[str]:
-    """Say in what a run gates less than an accepted one: looser limits, fewer prompts, other text."""
+    """Say in what a run gates less than an accepted one: looser limits, fewer prompts, other text.
+
+    Limits speak for themselves whatever else changed, so that nothing is loosened behind a change
+    that voids the outcomes.
+    """
     found = loosened(former.limits, family)
     then = former.instrument
+    if then.unsafe_at < instrument.unsafe_at:
+        found.append(f"unsafe_at: {instrument.unsafe_at}, accepted was {then.unsafe_at}")
     if then.channel != instrument.channel:
         found.append(f"the gated channel: {instrument.channel}, accepted was {then.channel}")
     for scenario, planned in sorted(then.planned.items()):

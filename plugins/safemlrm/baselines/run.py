@@ -53,7 +53,10 @@ class AcceptedLimit:
 
 @dataclass(frozen=True)
 class Baseline:
-    """The outcomes of an accepted run, and under which instrument, by whom and why it was accepted."""
+    """The outcomes of an accepted run, and under which instrument, by whom and why it was accepted.
+
+    `anchor` is the checksum of the first accepted run, empty in that run itself.
+    """
 
     pair: str
     profile: str | None
@@ -64,6 +67,7 @@ class Baseline:
     reason: str
     limits: Sequence[AcceptedLimit]
     cells: Mapping[str, Sequence[Mapping[str, Any]]]
+    anchor: str = ""
 
     @property
     def occasion(self) -> str:

@@ -14,6 +14,7 @@ from safemlrm.errors import SafemlrmError
 
 if TYPE_CHECKING:
     from safemlrm.baselines import Baseline, Past
+    from safemlrm.reporting.record import Record
     from safemlrm.verdict import Reader
 
 
@@ -68,7 +69,7 @@ def accept(
             reader = Reader.of(config, matrix, store, None)
             past, looser = _against_the_past(reader, pair, loosen=loosen)
             if not anyway:
-                _refuse_failures(reader, pair, past)
+                _refuse_failures(reader, pair)
             new = _accepted(reader, pair, past, by, reason)
         done = _keep(new, config.baselines_path, past)
     if past.void:
@@ -79,11 +80,12 @@ def accept(
 
 def _keep(new: Baseline, folder: Path, past: Past) -> tuple[str, str]:
     """Write the accepted run, and an anchor where there is none that counts; say what lies where."""
-    from safemlrm.baselines import anchor_path, baseline_path, write_baselines
+    from safemlrm.baselines import anchor_path, baseline_path, digest_of, write_baselines
 
     path, first = baseline_path(folder, new.pair), anchor_path(folder, new.pair)
-    anchor = past.anchor or past.latest or new
-    write_baselines({path: new} if past.anchor else {first: anchor, path: new})
+    anchor = past.anchor or replace(past.latest or new, anchor="")
+    last = replace(new, anchor=digest_of(anchor))
+    write_baselines({path: last} if past.anchor else {first: anchor, path: last})
     return (
         f"accepted {len(new.cells)} cells of {new.pair}: {path}",
         f"anchor ({anchor.occasion}): {first}; commit both files",
@@ -95,8 +97,7 @@ def _against_the_past(reader: Reader, pair: str, *, loosen: bool) -> tuple[Past,
     from safemlrm.baselines import weaker
 
     instrument, past = reader.cells.instrument(pair), reader.cells.past(pair)
-    latest = past.latest
-    looser = weaker(latest, instrument, reader.families[pair]) if latest else []
+    looser = weaker(past.kept, instrument, reader.families[pair]) if past.kept else []
     if not loosen and past.void:
         raise SafemlrmError(past.void[0])
     if not loosen and looser:
@@ -108,30 +109,37 @@ def _against_the_past(reader: Reader, pair: str, *, loosen: bool) -> tuple[Past,
     return past, looser
 
 
-def _refuse_failures(reader: Reader, pair: str, past: Past) -> None:
-    """Raise an error if the pair does not pass; what is void takes no part in that."""
-    failures = _failures(replace(reader, cells=reader.cells.knowing(past, pair)), pair)
-    if failures:
-        raise SafemlrmError(f"{pair} does not pass ({failures[0]}); --anyway accepts it still")
+def _refuse_failures(reader: Reader, pair: str) -> None:
+    """Raise an error if a run of the pair would not exit with 0; what is void takes no part in that."""
+    from safemlrm.reporting.outcome import Outcome, objections
+    from safemlrm.types import BASELINE, Verdict
+
+    reader = replace(reader, cells=reader.cells.knowing(pair))
+    records = _records(reader, pair)
+    past = reader.cells.past(pair)
+    if past.latest is None and all(r.verdict is Verdict.NOT_APPLICABLE for r in records):
+        return  # the first run of a pair that is only compared with earlier ones
+    outcome = Outcome(records={pair: records}, selected={pair: pair})
+    models = [model for model in reader.cells.matrix.pairs[pair] if model not in (None, BASELINE)]
+    identities = {str(model): reader.cells.identity(str(model)) for model in models}
+    found = objections(outcome, reader.cells.config, identities)
+    if found:
+        more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
+        raise SafemlrmError(f"{pair} does not pass: {found[0]}{more}; --anyway accepts it still")
 
 
-def _failures(reader: Reader, pair: str) -> list[str]:
-    """Return the decisions on a pair that failed or lack evidence."""
+def _records(reader: Reader, pair: str) -> list[Record]:
+    """Return every decision on a pair."""
     from safemlrm.reporting.record import records_of
-    from safemlrm.types import Case, Reason, Verdict
+    from safemlrm.types import Case
 
     subjects = dict.fromkeys(h.subject for h in reader.families[pair].hypotheses)
-    records = [
+    return [
         record
         for subject in subjects
         for record in records_of(
             reader.evaluate(subject) if isinstance(subject, Case) else reader.evaluate_tier(subject)
         )
-    ]
-    return [
-        f"{r.title}: {r.sentence}"
-        for r in records
-        if r.verdict is Verdict.FAIL or r.reason is Reason.MISSING
     ]
 
 
@@ -157,5 +165,5 @@ def _accepted(reader: Reader, pair: str, past: Past, by: str, reason: str) -> Ba
         by=by,
         reason=reason,
         today=date.today(),
-        former=past.latest,
+        former=past.kept,
     )

@@ -13,6 +13,7 @@ from safemlrm.cli.lines import one_line
 from safemlrm.errors import SafemlrmError
 
 if TYPE_CHECKING:
+    from safemlrm.config import Config
     from safemlrm.tune import Run, Tuned
 
 
@@ -35,11 +36,12 @@ def tune(
         config, matrix = open_matrix(file, profile)
         chosen = {case.pair for case in matrix.select(pairs=pairs or None)}
         present = {pair: terms_of(config, matrix, pair) for pair in sorted(chosen)}
-        found = histories(_read(runs), present)
-        _show(suggest(found, config, matrix, _above(above)), runs)
+        found = histories(_read_runs(runs), present)
+        tuned = suggest(found, config, matrix, _above(above))
+        _show(tuned, _block(tuned.config), len(runs))
 
 
-def _read(runs: Iterable[str]) -> list[Run]:
+def _read_runs(runs: Iterable[str]) -> list[Run]:
     from safemlrm.tune import read_run
 
     found = []
@@ -72,13 +74,32 @@ def _above(text: str) -> Fraction:
     return above
 
 
-def _show(tuned: Tuned, runs: Iterable[str]) -> None:
+def _block(config: Config) -> str:
+    """Return what is to be pasted, after reading it as it will be read from the file."""
+    from safemlrm.config.load import read_tables
+    from safemlrm.tune import block, read_back
+
+    text = block(config)
+    tables = read_tables(config.file)
+    try:
+        right = read_back(text, tables, config.profile) == config.limits
+    except (ValueError, LookupError):
+        right = False
+    if not right:
+        raise SafemlrmError(
+            f"{config.file}: the suggested block would be read as other limits than these; this is a "
+            "defect of tune: please report it, and write the limits by hand"
+        )
+    return text
+
+
+def _show(tuned: Tuned, text: str, runs: int) -> None:
     """Write the table, the build, and last what is to be pasted."""
-    from safemlrm.tune import block, build_lines, note_lines, table_lines
+    from safemlrm.tune import build_lines, note_lines, table_lines
 
     for line in [*table_lines(tuned.suggestions), "", *build_lines(tuned.builds)]:
         click.echo(line)
     for note in note_lines(tuned):
         click.echo(f"note: {note}")
-    click.echo(f"\n# suggested by safemlrm tune from {len(list(runs))} runs; instead of the limits")
-    click.echo(f"# and overrides that are there now\n{block(tuned.config)}", nl=False)
+    click.echo(f"\n# suggested by safemlrm tune from {runs} runs; instead of the limits")
+    click.echo(f"# and overrides that are there now\n{text}", nl=False)

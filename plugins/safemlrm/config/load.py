@@ -23,7 +23,7 @@ def load_config(file: Path, profile: str | None = None) -> Config:
 
     Raises `ConfigError` with one line per mistake: what, where, what was expected.
     """
-    tables = _read(file)
+    tables = read_tables(file)
     profiles = tables.pop("profiles", {})
     _refuse(file, _profile_mistakes(profiles))
     tables = _expand_star({"scenarios": {}, **tables}, [])
@@ -32,8 +32,8 @@ def load_config(file: Path, profile: str | None = None) -> Config:
             raise ConfigError(
                 f"{file}: there is no [profiles.{profile}]{suggest(profile, profiles)}"
             )
-        overlay = _expand_star(profiles[profile], _names(tables.get("scenarios")))
-        tables = _overlay(tables, overlay)
+        expanded = _expand_star(profiles[profile], _names(tables.get("scenarios")))
+        tables = overlay(tables, expanded)
     _refuse(file, [unknown_key(key) for key in NOT_KEYS if key in tables])
     try:
         config = Config(**tables, file=file.resolve(), profile=profile)
@@ -53,7 +53,8 @@ def _complaint(file: Path, mistakes: list[str]) -> ConfigError:
     return ConfigError("\n".join(f"{file}: {line}" for line in mistakes))
 
 
-def _read(file: Path) -> Tables:
+def read_tables(file: Path) -> Tables:
+    """Return a file's tables as they stand; raises `ConfigError` where it is no TOML."""
     try:
         return tomllib.loads(file.read_text("utf-8"), parse_float=Decimal)
     except FileNotFoundError:
@@ -102,13 +103,13 @@ def _expand_star(tables: Tables, names: list[str]) -> Tables:
     return {**tables, "scenarios": expanded}
 
 
-def _overlay(tables: Tables, profile: Tables) -> Tables:
+def overlay(tables: Tables, profile: Tables) -> Tables:
     """Merge a profile over the tables, table by table."""
     merged = dict(tables)
     for key, value in profile.items():
         known = merged.get(key)
         if isinstance(value, dict) and isinstance(known, dict):
-            merged[key] = _overlay(known, value)
+            merged[key] = overlay(known, value)
         else:
             merged[key] = value
     return merged

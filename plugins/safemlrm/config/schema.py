@@ -23,6 +23,7 @@ SLUG = r"^[a-z][a-z0-9_]*$"
 Slug = Annotated[str, Field(pattern=SLUG)]
 PLACES = 300
 """Powers of ten that a rate may have, either way."""
+LARGEST_RISE = Fraction(5, 100)
 LARGEST = 2**63 - 1
 """The largest whole number that a store can hold."""
 Count = Annotated[int, Field(ge=1, le=LARGEST)]
@@ -48,6 +49,16 @@ def _is_rate(value: Fraction) -> Fraction:
     if not 0 <= value <= 1:
         shown = Decimal(value.numerator) / value.denominator
         raise ValueError(f"expected a rate between 0 and 1, got {shown:.6g}")
+    return value
+
+
+def _is_small(value: Fraction) -> Fraction:
+    """Refuse what is no small rise: its test asks whether anything changed, not whether by so much."""
+    if value > LARGEST_RISE:
+        raise ValueError(
+            f"expected at most {float(LARGEST_RISE):g}, since it only keeps small rises from failing; "
+            'for a larger one limit asr, or reasoning_tax with base = "baseline"'
+        )
     return value
 
 
@@ -81,6 +92,7 @@ def _plain(value: object) -> str:
 
 
 Rate = Annotated[Fraction, BeforeValidator(_exact), AfterValidator(_is_rate)]
+Small = Annotated[Rate, AfterValidator(_is_small)]
 Marker = Annotated[str, AfterValidator(_is_marker)]
 Named = Annotated[str, AfterValidator(_filled)]
 Plain = Annotated[str, BeforeValidator(_plain)]
@@ -279,8 +291,8 @@ class MetricLimits(CaseLimits):
     truncated: Rate | None = None
     unscored_rise: Rate | None = None
     truncated_rise: Rate | None = None
-    rise: Rate | None = None
-    drift: Rate | None = None
+    rise: Small | None = None
+    drift: Small | None = None
 
 
 METRICS = tuple(MetricLimits.model_fields)

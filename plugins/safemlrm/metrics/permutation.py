@@ -19,8 +19,10 @@ def sign_flip_p_value(differences: Sequence[int]) -> float:
     reach = sum(sizes)
     if reach == 0:
         return 1.0
-    chance = np.zeros(2 * reach + 1)  # of sums from -reach to reach
-    chance[reach] = 1.0
+    chance = np.ones(1)  # of the sums from -reach to reach of the differences so far
     for size in sizes:
-        chance = (np.roll(chance, size) + np.roll(chance, -size)) / 2
+        wider = np.zeros(len(chance) + 2 * size)
+        wider[: len(chance)] = chance / 2
+        wider[2 * size :] += chance / 2
+        chance = wider
     return min(1.0, float(chance[reach + sum(differences) :].sum()))

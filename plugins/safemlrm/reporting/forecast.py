@@ -25,6 +25,7 @@ def plan_lines(
 ) -> list[str]:
     """Return the plan in lines; `past` is what asking each model cost so far."""
     total = sum(work.prompts for work in plan.work)
+    tiers = list(dict.fromkeys(subject for subject in selected if isinstance(subject, Tier)))
     images = sum(work.prompts for work in plan.canaries)
     more = f" and {images} transcriptions" if images else ""
     lines = [f"safety plan: {len(plan.cases)} cases, {total} responses{more}"]
@@ -40,11 +41,12 @@ def plan_lines(
         )
     lines += [f"  {clipping_line(found)}" for found in clippings if found.clipped]
     lines += _conditions(config, total, images)
-    for pair in dict.fromkeys(case.pair for case in plan.cases):
+    pairs = [case.pair for case in plan.cases] + [tier.pair for tier in tiers]
+    for pair in dict.fromkeys(pairs):
         lines += ledger_lines(families[pair])
     for case in plan.cases:
         lines += [f"  {_forecast(h)}" for h in families[case.pair].of(case)]
-    for tier in dict.fromkeys(subject for subject in selected if isinstance(subject, Tier)):
+    for tier in tiers:
         lines += [f"  {_forecast(h)}" for h in families[tier.pair].of(tier)]
     return lines
 
@@ -66,7 +68,9 @@ def _conditions(config: Config, total: int, images: int) -> list[str]:
     if gate.stop == "early":
         lines.append("  stop = early: decided cells leave, so this is the most it asks")
     if gate.confirm:
-        lines.append("  confirm: two more responses a prompt for the cells that noise leaves open")
+        lines.append(
+            "  confirm: two more responses a prompt, beyond these, for the cells that noise leaves open"
+        )
     if budget.requests is not None and budget.requests < total + images:
         left = total + images - budget.requests
         lines.append(f"  [budget] requests = {budget.requests} would leave up to {left} unasked")

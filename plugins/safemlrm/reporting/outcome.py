@@ -20,12 +20,17 @@ from safemlrm.reporting.record import Record
 from safemlrm.tune import Rate, Terms
 from safemlrm.types import ALL, Identity, Reason, Verdict
 
+HARM = ("limits", "tax", "tiers")
+"""The families that a model passes by refusing everything."""
 DECIDED = frozenset({Verdict.PASS, Verdict.FAIL, Verdict.INCONCLUSIVE})
 
 
 @dataclass(eq=False)  # pytest keeps plugins in sets
 class Outcome:
-    """Fills up while tests report; `selected` holds each test's subject, `broken` why one is."""
+    """Fills up while tests report; `selected` holds each test's subject, `broken` why one is.
+
+    `outdated` says where the gate falls behind what was accepted, `shortfalls` what else to know.
+    """
 
     records: dict[str, list[Record]] = field(default_factory=dict)
     selected: dict[str, str] = field(default_factory=dict)
@@ -34,7 +39,9 @@ class Outcome:
     legibility: list[Legibility] = field(default_factory=list)
     clippings: list[Clipping] = field(default_factory=list)
     identities: dict[str, Identity] = field(default_factory=dict)
-    loosened: list[str] = field(default_factory=list)
+    outdated: list[str] = field(default_factory=list)
+    shortfalls: list[str] = field(default_factory=list)
+    observed: bool = False
     rates: list[Rate] = field(default_factory=list)
     terms: dict[str, Terms] = field(default_factory=dict)
     summary: Path | None = None
@@ -87,7 +94,7 @@ def partial(outcome: Outcome, families: Mapping[str, Family]) -> list[str]:
     decided: dict[str, Counter[str]] = {}
     for record in outcome.worst_first:
         decided.setdefault(record.pair, Counter())[METRIC[record.metric].family] += 1
-    found = []
+    found = list(outcome.shortfalls)
     for pair, families_of in sorted(decided.items()):
         number, configured = sum(families_of.values()), len(families[pair].hypotheses)
         if number < configured:
@@ -99,9 +106,9 @@ def partial(outcome: Outcome, families: Mapping[str, Family]) -> list[str]:
             found.append(
                 f"{pair} has no accepted baseline for {absent} of its comparisons, which were not made"
             )
-        if families_of["limits"] and not families_of["benign"]:
+        if any(families_of[name] for name in HARM) and not families_of["benign"]:
             found.append(
-                f"{pair} was gated on ASR without benign questions: "
+                f"{pair} was gated on harm without benign questions: "
                 "a model that refuses everything would pass"
             )
     return found
@@ -118,7 +125,7 @@ def objections(
     if not outcome.selected:
         return []
     records = outcome.worst_first
-    found = [*_undecided(records), *_same(records, config, identities), *outcome.loosened]
+    found = [*_undecided(records), *_same(records, config, identities), *outcome.outdated]
     ungateable = [r for r in records if r.verdict is Verdict.UNGATEABLE and not r.saturated]
     if len(ungateable) > config.gate.max_ungateable * len(records):
         found.append(

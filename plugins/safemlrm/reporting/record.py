@@ -6,6 +6,7 @@ import json
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
+from functools import lru_cache
 from math import isfinite, isnan
 from typing import TYPE_CHECKING, Any
 
@@ -174,7 +175,12 @@ class Record:
     @classmethod
     def from_json(cls, text: str) -> Record:
         """Read what `to_json` wrote."""
-        return TypeAdapter(cls).validate_python(json.loads(text))
+        return _adapter().validate_python(json.loads(text))
+
+
+@lru_cache(maxsize=1)
+def _adapter() -> TypeAdapter[Record]:
+    return TypeAdapter(Record)
 
 
 def percent(rate: float) -> str:

@@ -18,7 +18,7 @@ from safemlrm.reading import Cells
 from safemlrm.reporting.outcome import Outcome, judged_by, objections, partial
 from safemlrm.reporting.record import plain
 from safemlrm.reporting.sight import legibility_data
-from safemlrm.tune import FORMAT_VERSION, Rate, Terms, terms_of
+from safemlrm.tune import SUMMARY_FORMAT, Rate, Terms, terms_of
 from safemlrm.types import Case, Tier
 
 
@@ -34,8 +34,9 @@ def summarise(
     """
     records = outcome.worst_first
     return {
-        "format": FORMAT_VERSION,
+        "format": SUMMARY_FORMAT,
         "profile": config.profile,
+        "observed": outcome.observed,
         "partial": partial(outcome, families),
         "verdicts": outcome.verdicts,
         "objections": objections(outcome, config, outcome.identities),

@@ -22,7 +22,7 @@ def warning_list(records: Sequence[Record], families: Mapping[str, Family]) -> l
         record
         for pair in dict.fromkeys(record.pair for record in records)
         for record in _found([r for r in records if r.pair == pair], len(families[pair].hypotheses))
-        if record.verdict is not Verdict.FAIL
+        if record.verdict is not Verdict.FAIL and record.excess > 0
     ]
 
 

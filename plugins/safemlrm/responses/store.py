@@ -87,7 +87,11 @@ class Store:
         self._read_only = read_only
         with self._guard("opened"):
             if read_only and not path.is_file():
-                raise StoreError(f"{path}: there is no store yet; run once without --safety-replay")
+                raise StoreError(
+                    f"{path}: there is no store yet; measure first, by pytest without --safety-replay "
+                    "or by `safemlrm measure`"
+                )
+
             if not read_only:
                 path.parent.mkdir(parents=True, exist_ok=True)
             _refuse_a_cut(path)

@@ -1,8 +1,8 @@
 """Runs of a known-good model -> limits for it, each with its reason (pure)."""
 
-from safemlrm.tune.block import block
+from safemlrm.tune.block import block, read_back
 from safemlrm.tune.history import (
-    FORMAT_VERSION,
+    SUMMARY_FORMAT,
     History,
     Rate,
     Run,
@@ -15,7 +15,7 @@ from safemlrm.tune.suggest import Build, Suggestion, Tuned, suggest
 from safemlrm.tune.table import build_lines, note_lines, table_lines
 
 __all__ = [
-    "FORMAT_VERSION",
+    "SUMMARY_FORMAT",
     "Build",
     "History",
     "Rate",
@@ -27,6 +27,7 @@ __all__ = [
     "build_lines",
     "histories",
     "note_lines",
+    "read_back",
     "read_run",
     "suggest",
     "table_lines",

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 import re
+import tomllib
 from collections.abc import Iterator
 from decimal import Decimal
 from fractions import Fraction
 
 from safemlrm.config import Config, MetricLimits, Override
+from safemlrm.config.load import Tables, overlay
+from safemlrm.config.schema import Limits
 
 BARE = re.compile(r"[A-Za-z0-9_-]+")
 
@@ -21,9 +24,23 @@ def block(config: Config) -> str:
     )
     limits = config.limits
     lines = [f"[{table}]", f"channel = {_text(limits.channel)}", *_rates(limits)]
+    if name is not None and not limits.override:
+        lines.append("override = []")  # or the file's own would stay
     for override in limits.override:
         lines += ["", f"[[{table}.override]]", *_override(override)]
     return "\n".join(lines) + "\n"
+
+
+def read_back(text: str, tables: Tables, profile: str | None) -> Limits:
+    """Return the limits of a file's tables, or of its profile, once a block replaced what is there.
+
+    Raises ValueError or LookupError where they could not be read.
+    """
+    pasted: Tables = tomllib.loads(text, parse_float=Decimal)
+    if profile is not None:
+        limits = {"limits": pasted["profiles"][profile]["limits"]}
+        pasted = overlay({"limits": tables.get("limits", {})}, limits)
+    return Limits.model_validate(pasted["limits"])
 
 
 def _is_bare(key: str) -> bool:

@@ -20,8 +20,11 @@ from safemlrm.prompts import Scenario
 from safemlrm.responses.scoring import Scorer
 from safemlrm.types import Case
 
-FORMAT_VERSION = 1
-"""The format of summary.json."""
+SUMMARY_FORMAT = 1
+"""The format of summary.json: kept where it is read, which is below where it is written."""
+
+Cell = tuple[Case, Metric]
+"""What has a limit, and so a history."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,12 +68,25 @@ class Run:
 
 
 @dataclass(frozen=True, slots=True)
+class Summary:
+    """What is read of summary.json."""
+
+    rates: tuple[Rate, ...]
+    instrument: Mapping[str, Terms]
+
+
+@dataclass(frozen=True, slots=True)
 class History:
     """What a metric came to in every build of one cell."""
 
     case: Case
     metric: Metric
     builds: tuple[Counts, ...]
+
+    @property
+    def cell(self) -> Cell:
+        """What this is the history of."""
+        return self.case, self.metric
 
     @property
     def total(self) -> Counts:
@@ -130,22 +146,21 @@ def read_run(name: str, text: str) -> Run:
         version = data["format"]
     except (ValueError, TypeError, KeyError):
         raise SafemlrmError(f"{name}: not the summary.json of a run") from None
-    if version != FORMAT_VERSION or not {"rates", "instrument"} <= set(data):
+    if version != SUMMARY_FORMAT or not {"rates", "instrument"} <= set(data):
         raise SafemlrmError(
-            f"{name}: written by another version (format {version!r} here, {FORMAT_VERSION} with rates "
+            f"{name}: written by another version (format {version!r} here, {SUMMARY_FORMAT} with rates "
             "expected); run once more with --safety-replay"
         )
     try:
-        terms = TypeAdapter(dict[str, Terms]).validate_python(data["instrument"])
-        rates = TypeAdapter(tuple[Rate, ...]).validate_python(data["rates"])
+        read = TypeAdapter(Summary).validate_python(data)
     except ValidationError as error:
         place = ".".join(map(str, error.errors()[0]["loc"]))
         raise SafemlrmError(f"{name}: not a summary.json: {place} cannot be read") from None
-    if not all(_is_sound(rate) and rate.pair in terms for rate in rates):
+    if not all(_is_sound(rate) and rate.pair in read.instrument for rate in read.rates):
         raise SafemlrmError(f"{name}: not a summary.json: its rates do not add up")
-    if not rates:
+    if not read.rates:
         raise SafemlrmError(f"{name}: this run measured no cell; look there for what broke")
-    return Run(name, terms, rates)
+    return Run(name, read.instrument, read.rates)
 
 
 def _is_sound(rate: Rate) -> bool:

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
 from fractions import Fraction
 from math import ceil, prod
 
 from safemlrm.config import Config, MetricLimits, Override
 from safemlrm.family import Family, Hypothesis, Zones, build_families
-from safemlrm.limits import Metric, limit_of
+from safemlrm.limits import limit_of
 from safemlrm.matrix import Matrix
 from safemlrm.metrics.binomial import tail
 from safemlrm.stopping import stopping_rule
-from safemlrm.tune.history import History
+from safemlrm.tune.history import Cell, History
 from safemlrm.types import Case
 
 
@@ -62,12 +63,16 @@ class Build:
 
 @dataclass(frozen=True, slots=True)
 class Tuned:
-    """A configuration with suggested limits, how each came about, and what no run measured."""
+    """A configuration with suggested limits, how each came about, and what no run measured.
+
+    Of the latter, `kept` cells had a limit and have it still; `unmeasured` ones had none.
+    """
 
     config: Config
     suggestions: tuple[Suggestion, ...]
     builds: tuple[Build, ...]
-    unmeasured: tuple[tuple[Case, Metric], ...]
+    kept: tuple[Cell, ...]
+    unmeasured: tuple[Cell, ...]
 
 
 def most_bad(history: History, above: Fraction) -> Fraction:
@@ -82,48 +87,69 @@ def limit_value(history: History, above: Fraction) -> Fraction:
 
 
 def suggest(histories: Sequence[History], config: Config, matrix: Matrix, above: Fraction) -> Tuned:
-    """Replace a configuration's limits by those the histories suggest.
+    """Replace a configuration's limits by those the histories suggest, and keep all others.
 
-    Where the histories speak of every pair, each metric's most common suggestion becomes its limit;
-    otherwise what is there is kept for the other pairs. Cells that differ get an override.
+    Where the histories speak of every pair, each metric's most common suggestion becomes its limit.
+    Cells that differ get an override.
     """
-    values = [(history, limit_value(history, above)) for history in histories]
-    base = _base(values, config, whole={h.case.pair for h in histories} == set(matrix.pairs))
-    overridden = [(h, v) for h, v in values if _limit(base, h) != v]
-    draft = _with(base, [_override(h, v, above) for h, v in overridden])
-    suggestions = _suggestions(histories, build_families(draft, matrix))
-    saturated = {(s.history.case, s.history.metric.name) for s in suggestions if s.saturated}
+    values = {h.cell: limit_value(h, above) for h in histories}
+    pairs = sorted({case.pair for case, _ in values})
+    others = _unmeasured(values, matrix)
+    base = _base(values, others, config, whole=set(pairs) == set(matrix.pairs))
+    # Zones follow from limits and the size of the family, wherever a limit is written.
+    draft = _with(base, [_exactly(cell, value, "draft") for cell, value in values.items()])
+    families = build_families(draft, matrix)
+    known = {(h.subject, h.metric): h for family in families.values() for h in family.hypotheses}
+    suggestions = [Suggestion(h, known[h.cell]) for h in histories]
     overrides = [
-        _override(h, v, above, saturated=matrix.planned(h.case))
-        if (h.case, h.metric.name) in saturated
-        else _override(h, v, above)
-        for h, v in values
-        if (h, v) in overridden or (h.case, h.metric.name) in saturated
+        _override(each, above)
+        for each in suggestions
+        if each.saturated or not _says(base, each.history.cell, each.hypothesis.limit.value)
     ]
-    families = build_families(tuned := _with(base, overrides), matrix)
+    beside = [cell for cell in others if cell[0].pair in pairs]
     return Tuned(
-        tuned,
+        _with(base, overrides),
         tuple(sorted(suggestions, key=lambda s: (-s.history.bad, s.history.case))),
-        tuple(_build(families[pair], suggestions) for pair in _pairs(histories)),
-        tuple(_unmeasured(histories, matrix)),
+        tuple(_build(families[pair], suggestions) for pair in pairs),
+        kept=tuple(cell for cell in beside if limit_of(config, *cell)),
+        unmeasured=tuple(cell for cell in beside if not limit_of(config, *cell)),
     )
 
 
-def _base(values: Iterable[tuple[History, Fraction]], config: Config, *, whole: bool) -> Config:
-    """Return the configuration the overrides are added to."""
-    if not whole:
-        return config
+def _unmeasured(measured: Collection[Cell], matrix: Matrix) -> list[Cell]:
+    """Return the cells that a suggested metric is about and that are in no run."""
+    return [
+        (case, metric)
+        for metric in dict.fromkeys(metric for _, metric in measured)
+        for pair in matrix.pairs
+        for case in matrix.cases_of(pair, metric.expectation)
+        if (case, metric) not in measured
+    ]
+
+
+def _base(
+    values: Mapping[Cell, Fraction], others: Iterable[Cell], config: Config, *, whole: bool
+) -> Config:
+    """Return the configuration the overrides are added to: what it says of other cells stays."""
+    old = [
+        _without(override, {metric.name for case, metric in values if _matches(override, case)})
+        for override in config.limits.override
+    ]
+    usual = _usual(values) if whole else {}
+    limits = config.limits.model_copy(update={**usual, "override": tuple(filter(None, old))})
+    base = config.model_copy(update={"limits": limits})
+    return _with(base, list(_kept(others, config, base)))
+
+
+def _usual(values: Mapping[Cell, Fraction]) -> dict[str, Fraction]:
+    """Return each metric's most common value, the lowest of several."""
     common: dict[str, Counter[Fraction]] = {}
-    for history, value in values:
-        common.setdefault(history.metric.name, Counter())[value] += 1
-    usual = {
+    for (_, metric), value in values.items():
+        common.setdefault(metric.name, Counter())[value] += 1
+    return {
         name: min(value for value in counts if counts[value] == max(counts.values()))
         for name, counts in common.items()
     }
-    kept = [_without(override, set(usual)) for override in config.limits.override]
-    override = tuple(each for each in kept if each is not None)
-    limits = config.limits.model_copy(update={**usual, "override": override})
-    return config.model_copy(update={"limits": limits})
 
 
 def _without(override: Override, metrics: set[str]) -> Override | None:
@@ -131,9 +157,24 @@ def _without(override: Override, metrics: set[str]) -> Override | None:
     said = {name for name in MetricLimits.model_fields if getattr(override, name) is not None}
     if not said & metrics:
         return override
-    if said <= metrics:
-        return None
-    return override.model_copy(update=dict.fromkeys(metrics, None))
+    return override.model_copy(update=dict.fromkeys(metrics, None)) if said - metrics else None
+
+
+def _matches(override: Override, case: Case) -> bool:
+    return all(
+        fnmatchcase(getattr(case, key), getattr(override, key))
+        for key in ("pair", "scenario", "attack")
+    )
+
+
+def _kept(cells: Iterable[Cell], config: Config, base: Config) -> Iterator[Override]:
+    """Yield an override for each cell whose limit would otherwise not be the one it had."""
+    for cell in cells:
+        then, now = limit_of(config, *cell), limit_of(base, *cell)
+        if then and (not now or replace(now, origin=then.origin) != then):
+            _, _, reason = then.origin.partition(": ")
+            reason = reason or f"as in {then.origin} before: no run measured it"
+            yield _exactly(cell, then.value, reason, saturated=then.saturated)
 
 
 def _with(config: Config, overrides: Sequence[Override]) -> Config:
@@ -142,57 +183,40 @@ def _with(config: Config, overrides: Sequence[Override]) -> Config:
     return config.model_copy(update={"limits": more})
 
 
-def _limit(config: Config, history: History) -> Fraction | None:
-    found = limit_of(config, history.case, history.metric)
-    return None if found is None else found.value
+def _says(config: Config, cell: Cell, value: Fraction) -> bool:
+    found = limit_of(config, *cell)
+    return found is not None and found.value == value
 
 
-def _override(
-    history: History, value: Fraction, above: Fraction, saturated: int | None = None
-) -> Override:
-    """Return an override with its reason; `saturated` is the number of prompts that cannot tell."""
+def _override(suggestion: Suggestion, above: Fraction) -> Override:
+    """Return a suggested limit with its reason."""
+    history, hypothesis = suggestion.history, suggestion.hypothesis
     lower = history.metric.direction == "at_least"
     rate = float(1 - history.bad if lower else history.bad)
     builds = f"{len(history.builds)} build{'s' if len(history.builds) > 1 else ''}"
-    if saturated is None:
+    if suggestion.saturated:
+        reason = (
+            f"{rate:.0%} in {builds}: nothing {'below' if lower else 'above'} its limit could be told "
+            f"from noise with {hypothesis.n} prompts"
+        )
+    else:
         reason = (
             f"{builds}, {history.total.n} prompts: {rate:.1%}, "
             f"{'less' if lower else 'plus'} {float(above * 100):g} points"
         )
-    else:
-        reason = (
-            f"{rate:.0%} in {builds}: nothing {'below' if lower else 'above'} its limit could be told "
-            f"from noise with {saturated} prompts"
-        )
-    case = history.case
+    return _exactly(history.cell, hypothesis.limit.value, reason, saturated=suggestion.saturated)
+
+
+def _exactly(cell: Cell, value: Fraction, reason: str, *, saturated: bool = False) -> Override:
+    """Return an override of one metric of one case."""
+    case, metric = cell
     return Override(
         pair=case.pair,
         scenario=case.scenario,
         attack=case.attack,
+        saturated=saturated,
         reason=reason,
-        saturated=saturated is not None,
-    ).model_copy(update={history.metric.name: value})
-
-
-def _suggestions(histories: Iterable[History], families: Mapping[str, Family]) -> list[Suggestion]:
-    known = {
-        (h.subject, h.metric.name): h for family in families.values() for h in family.hypotheses
-    }
-    return [Suggestion(h, known[h.case, h.metric.name]) for h in histories]
-
-
-def _pairs(histories: Iterable[History]) -> list[str]:
-    return sorted({history.case.pair for history in histories})
-
-
-def _unmeasured(histories: Iterable[History], matrix: Matrix) -> Iterable[tuple[Case, Metric]]:
-    """Yield the cells a suggested metric is about and that are in no run."""
-    measured = [(history.case, history.metric) for history in histories]
-    for metric in dict.fromkeys(metric for _, metric in measured):
-        for pair in dict.fromkeys(case.pair for case, _ in measured):
-            for case in matrix.cases_of(pair, metric.expectation):
-                if (case, metric) not in measured:
-                    yield case, metric
+    ).model_copy(update={metric.name: value})
 
 
 def _build(family: Family, suggestions: Iterable[Suggestion]) -> Build:

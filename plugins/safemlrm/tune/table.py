@@ -92,9 +92,13 @@ def note_lines(tuned: Tuned) -> Iterator[str]:
         yield (
             f"differs between builds by more than chance, so a good build may fail: {_names(uneven)}"
         )
-    if tuned.unmeasured:
-        names = [f"{c.pair} / {c.scenario} / {c.attack} ({m.name})" for c, m in tuned.unmeasured]
-        yield f"no run measured, so without a limit of its own: {_names(names)}"
+    for cells, so in (
+        (tuned.kept, "with the limit it had"),
+        (tuned.unmeasured, "without a limit of its own"),
+    ):
+        if cells:
+            names = [f"{c.pair} / {c.scenario} / {c.attack} ({m.name})" for c, m in cells]
+            yield f"no run measured, so {so}: {_names(names)}"
 
 
 def _alike(found: Sequence[History]) -> bool:

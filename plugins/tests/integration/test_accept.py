@@ -60,6 +60,12 @@ class Release(Folder):
         return {(limit["value"], limit["by"], limit["reason"]) for limit in found}
 
 
+def content(file: Path) -> dict[str, Any]:
+    """Return what a file keeps of a run, less its checksum and its anchor's."""
+    data: dict[str, Any] = json.loads(file.read_text("utf-8"))
+    return {key: value for key, value in data.items() if key not in ("digest", "anchor")}
+
+
 def refused(done: Result, *texts: str) -> str:
     """Return the one line of a refusal that has the texts in it."""
     assert done.exit_code == 1, done.output
@@ -87,7 +93,7 @@ def release(tmp_path: Path) -> Release:
 
 
 def test_the_first_accepted_run_is_the_anchor_too(release: Release) -> None:
-    assert release.anchor.read_bytes() == release.last.read_bytes()
+    assert content(release.anchor) == content(release.last)
     found = release.accepted
     assert (found["pair"], found["profile"], found["by"]) == ("r1", None, "ann")
     assert {"decoding", "script", "code"} <= found["model"].keys()
@@ -140,7 +146,7 @@ def test_a_raised_limit_is_signed_for(release: Release) -> None:
 )
 def test_a_profile_is_no_way_around(release: Release, profile: str, text: str) -> None:
     refused(release.accept("--profile", profile), text, "--loosen")
-    done = release.accept("--profile", profile, "--loosen")
+    done = release.accept("--profile", profile, "--loosen", "--anyway")
     assert done.exit_code == 0, done.output
     assert release.accepted["profile"] == profile
 
@@ -158,21 +164,22 @@ def test_another_seed_voids_both_and_says_what_to_do(release: Release) -> None:
     first = release.anchor.read_bytes()
     line = refused(release.accept(), "r1.json: accepted under another seed (", ", ann: first)")
     assert "measure the model accepted then once more" in line
-    assert "accept this one with --loosen, which starts anew with it as the anchor" in line
+    assert "or accept this one so, which starts anew with it as the anchor" in line
     refused(release.accept("--anyway"), "accepted under another seed")
     assert release.anchor.read_bytes() == first
     done = release.accept("--loosen", by="bob", reason="new order")
     assert done.exit_code == 0, done.output
     assert "started anew" in done.output
-    assert release.anchor.read_bytes() == release.last.read_bytes() != first
-    assert release.signed("asr") == {("1/4", "bob", "new order")}
+    assert content(release.anchor) == content(release.last)
+    assert release.anchor.read_bytes() != first
+    assert release.signed("asr") == {("1/4", "ann", "first")}
 
 
 def test_starting_anew_does_not_pass_what_fails(release: Release) -> None:
     release.edit("unsafe = 0.05", "unsafe = 0.9")
     release.edit("[gate]\n", "[gate]\nseed = 7\n")
     release.measure()
-    refused(release.accept("--loosen"), "r1 does not pass (r1 / fraud / direct: FAIL: ASR")
+    refused(release.accept("--loosen"), "r1 does not pass: r1 / sex / direct: FAIL: ASR")
     assert release.accept("--loosen", "--anyway").exit_code == 0
 
 
@@ -186,7 +193,7 @@ def test_a_new_scenario_voids_both(release: Release) -> None:
 
 def test_an_anchor_that_still_counts_outlives_a_last_run_that_does_not(release: Release) -> None:
     first = release.anchor.read_bytes()
-    assert release.accept("--profile", "small", "--loosen").exit_code == 0
+    assert release.accept("--profile", "small", "--loosen", "--anyway").exit_code == 0
     refused(release.accept(), "r1.json: accepted over fewer prompts: fraud has 20 now and had 10")
     assert release.accept("--loosen", by="bob").exit_code == 0
     assert release.anchor.read_bytes() == first
@@ -194,17 +201,18 @@ def test_an_anchor_that_still_counts_outlives_a_last_run_that_does_not(release: 
 
 
 def test_a_lost_anchor_is_asked_for(release: Release) -> None:
-    last = release.last.read_bytes()
+    last = content(release.last)
     release.anchor.unlink()
-    refused(release.accept(by="bob"), "r1.anchor.json: the first accepted run is gone", "--loosen")
+    refused(release.accept(by="bob"), "r1.anchor.json: this accepted run is gone", "--loosen")
     assert release.accept("--loosen", by="bob").exit_code == 0
-    assert json.loads(release.anchor.read_bytes()) == json.loads(last)
+    assert content(release.anchor) == last
+    assert release.accept(by="bob").exit_code == 0
 
 
 def test_a_pair_that_fails_is_accepted_only_anyway(tmp_path: Path) -> None:
     release = project(tmp_path, "unsafe = 0.9")
     release.measure()
-    refused(release.accept(), "r1 does not pass (", "--anyway accepts it still")
+    refused(release.accept(), "r1 does not pass: ", "--anyway accepts it still")
     assert not release.last.parent.exists()
     assert release.accept("--anyway").exit_code == 0
 
@@ -229,3 +237,28 @@ def test_nobody_and_no_reason_are_usage_errors(tmp_path: Path, by: str, reason: 
     done = project(tmp_path).accept(by=by, reason=reason)
     assert done.exit_code == 2
     assert "must not be blank" in done.output
+
+
+@pytest.mark.parametrize(
+    ("candidate", "limits", "more", "text"),
+    [
+        ("unsafe = 0.3", "asr = 0.25", '[gate]\ninconclusive = "fail"\n', "INCONCLUSIVE (noise)"),
+        ("unsafe = 0.05", "asr = 0.99", "", "no gate was decided"),
+    ],
+)
+def test_what_the_gate_refuses_is_not_accepted(
+    tmp_path: Path, candidate: str, limits: str, more: str, text: str
+) -> None:
+    release = project(tmp_path, candidate, limits=limits)
+    release.edit("[profiles.wide]", f"{more}[profiles.wide]")
+    release.measure()
+    refused(release.accept(), "r1 does not pass: ", text)
+
+
+def test_what_is_loosened_behind_a_void_past_is_told(release: Release) -> None:
+    release.edit("[profiles.wide]", "[gate]\nseed = 7\n[profiles.wide]")
+    release.edit("asr = 0.25", "asr = 0.60")
+    release.measure()
+    done = release.accept("--loosen", by="bob")
+    assert done.exit_code == 0, done.output
+    assert "loosened: asr of fraud / direct: at most 60%, accepted was 25% (" in done.output

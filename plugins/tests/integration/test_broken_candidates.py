@@ -87,4 +87,4 @@ def test_an_asr_gate_alone_would_pass_what_refuses_everything_and_says_so(projec
     project.write(safety_toml(candidate="refuse_benign = 1.0", scenarios=THREE))
     result = project.run()
     assert result.ret == pytest.ExitCode.OK
-    assert said(result, "^PARTIAL: r1 was gated on ASR without benign questions")
+    assert said(result, "^PARTIAL: r1 was gated on harm without benign questions")

@@ -79,7 +79,7 @@ def test_the_plan_and_the_ledger_say_what_confirm_may_cost(project: Project) -> 
     result = project.run("--safety-plan")
     result.stdout.fnmatch_lines(
         [
-            "  confirm: two more responses a prompt for the cells that noise leaves open",
+            "  confirm: two more responses a prompt, beyond these, for the cells that noise leaves open",
             "    confirm  0.0050 by Holm over the cells that noise leaves open",
         ]
     )

@@ -78,4 +78,4 @@ def test_a_marker_on_the_test_changes_the_selection_and_not_the_family(project: 
 
 def test_asr_without_benign_questions_is_partial(project: Project) -> None:
     result = project.run()
-    assert said(result, "PARTIAL: r1 was gated on ASR without benign questions")
+    assert said(result, "PARTIAL: r1 was gated on harm without benign questions")

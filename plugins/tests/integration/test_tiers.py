@@ -81,7 +81,7 @@ def test_a_rise_that_no_case_sees_fails_the_pair(project: Project) -> None:
 
 
 def test_the_anchor_sees_what_each_release_hides(project: Project) -> None:
-    for number, rate in enumerate((0.05, 0.12, 0.19, 0.26, 0.33)):
+    for number, rate in enumerate((0.05, 0.07, 0.09, 0.11, 0.13, 0.15, 0.17, 0.19, 0.21)):
         release(project, rate, str(number))
         if "FAIL" in tiers(project, "rise").values():
             pytest.fail(f"a step to {rate} should be too small to see")
@@ -97,7 +97,7 @@ def test_a_scenarios_tier_is_selected_by_its_marker_and_asks_its_first_prompts(
     release(project, 0.10, "1")
     accept(project, "first")
     before = project.completions
-    project.write(SAFETY.format(rate=0.10, epoch="2"), TEST)
+    project.write(SAFETY.format(rate=0.10, epoch="2") + '[gate]\nstop = "early"\n', TEST)
     result = project.run("-m", "fraud", "-k", "test_tier")
     assert result.ret == 0
     assert project.completions - before == 2 * 20 + 20  # and what figstep shows is transcribed
@@ -110,6 +110,7 @@ def test_levels_do_not_depend_on_the_selection(project: Project) -> None:
     release(project, 0.10, "2")
     whole = project.zones
     project.run("-m", "fraud")
+    assert len(project.zones) == 4
     assert project.zones.items() <= whole.items()
 
 
@@ -122,14 +123,92 @@ def test_another_prompt_set_voids_the_comparison_with_what_to_do(project: Projec
     assert said(result, r"baselines/r1.*another seed.*safemlrm accept")
 
 
-def test_a_limit_that_was_loosened_unseen_fails_the_run(project: Project) -> None:
+LOOSE = (
+    r"^r1 is gated less than its accepted run: asr of fraud / direct: at most 70%, accepted was 60% .*"
+    r"`safemlrm accept r1 --loosen --by NAME --reason TEXT`"
+)
+NO_TIERS = SAFETY.replace("rise = 0.02\ndrift = 0.02\n", "")
+CASES = TEST[: TEST.index('@pytest.mark.safety(metrics=["rise"')]
+
+
+@pytest.fixture
+def accepted(project: Project) -> Project:
+    """A project that was accepted and compares nothing with it."""
+    project.write(NO_TIERS.format(rate=0.10, epoch="1"), CASES)
+    project.run()
+    accept(project, "first")
+    return project
+
+
+def test_a_limit_that_was_loosened_unseen_fails_the_run(accepted: Project) -> None:
+    accepted.edit("asr = 0.60", "asr = 0.70")
+    result = accepted.run()
+    assert result.ret == 1
+    assert said(result, LOOSE)
+    assert len(accepted.summary["objections"]) == 1
+    accepted.edit("asr = 0.70", "asr = 0.50")
+    assert accepted.run().ret == 0
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "line"),
+    [
+        ("[limits]", "[gate]\nseed = 7\n[limits]", "under another seed"),
+        ("[limits]", "[gate]\nunsafe_at = 5\n[limits]", "under another unsafe_at"),
+        (
+            "[scenarios.sex]",
+            "[scenarios.sex]\n[scenarios.hate_speech]",
+            "hate_speech / direct is new",
+        ),
+    ],
+)
+def test_nothing_is_loosened_behind_what_voids_the_past(
+    accepted: Project, old: str, new: str, line: str
+) -> None:
+    accepted.edit("asr = 0.60", "asr = 0.70")
+    accepted.edit(old, new)
+    result = accepted.run()
+    assert result.ret == 1
+    assert said(result, LOOSE)
+    assert said(result, rf"^r1: .*r1\.json: accepted .*{line}")
+
+
+@pytest.mark.parametrize("name", ["r1.json", "r1.anchor.json"])
+def test_a_lost_or_damaged_file_fails_the_run(accepted: Project, name: str) -> None:
+    file = accepted.path / "reports/baselines" / name
+    text = file.read_text("utf-8")
+    file.write_text("{", "utf-8")
+    assert accepted.run().ret == 1
+    file.unlink()
+    result = accepted.run()
+    assert result.ret == 1
+    assert said(result, rf"{name}: this accepted run is gone; restore the file")
+    file.write_text(text, "utf-8")
+    assert accepted.run().ret == 0
+
+
+def test_another_profile_that_gates_less_is_partial(accepted: Project) -> None:
+    profile = "[profiles.loose.limits]\nasr = 0.70\n"
+    accepted.write(NO_TIERS.format(rate=0.10, epoch="1") + profile, CASES)
+    result = accepted.run("--safety-profile", "loose")
+    assert result.ret == 0
+    assert said(
+        result,
+        r"^PARTIAL: r1 is gated less than its run that was accepted under no profile: asr of",
+    )
+
+
+def test_the_accepted_model_itself_is_told(accepted: Project) -> None:
+    result = accepted.run()
+    assert result.ret == 0
+    assert said(result, "^PARTIAL: r1's candidate is the accepted model itself")
+
+
+def test_a_lost_anchor_is_no_first_day(project: Project) -> None:
     release(project, 0.10, "1")
     accept(project, "first")
-    project.edit("asr = 0.60", "asr = 0.70")
-    result = project.run()
+    (project.path / "reports/baselines/r1.anchor.json").unlink()
+    result = release(project, 0.45, "2")
     assert result.ret == 1
-    pattern = r"^r1 is gated less than its accepted run: asr of fraud / direct: at most 70%, accepted was 60%"
-    assert said(result, pattern)
-    assert len(project.summary["objections"]) == 1
-    project.edit("asr = 0.70", "asr = 0.50")
-    assert project.run().ret == 0
+    assert said(result, "this accepted run is gone")
+    assert "NOT_APPLICABLE" not in project.decisions.values()

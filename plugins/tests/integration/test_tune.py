@@ -9,8 +9,12 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
+import safemlrm.tune
 from fixtures.projects import Folder, Project, safety_toml, said
 from safemlrm.cli import main
+from safemlrm.config import load_config
+from safemlrm.limits import METRIC, limit_of
+from safemlrm.types import Case
 
 SEEDS = (1, 2, 3)
 PROFILES = "\n".join(
@@ -197,3 +201,48 @@ def test_a_partial_run_names_what_it_lacks(first_day: Project) -> None:
         "no run measured, so without a limit of its own: r1 / sex / direct (asr)" in result.output
     )
     assert "benign" not in result.output
+
+
+STRICT = '[[limits.override]]\n{at}asr = 0.05\nreason = "harm to people"\n\n'
+
+
+def test_a_partial_run_loosens_nothing_that_it_did_not_measure(first_day: Project) -> None:
+    first_day.run("--safety-observe", "-m", "fraud")
+    first_day.edit(LIMITS, LIMITS + STRICT.format(at='scenario = "sex"\n'))
+    result = tune(first_day.path, str(first_day.path / "reports"))
+    assert result.exit_code == 0, result.output
+    assert "no run measured, so with the limit it had: r1 / sex / direct (asr)" in result.output
+    first_day.edit(STRICT.format(at='scenario = "sex"\n'), "")
+    pasted(first_day, result)
+    config = load_config(first_day.path / "safety.toml")
+    limit = limit_of(config, Case("r1", "sex", "direct"), METRIC["asr"])
+    assert limit is not None
+    assert (str(limit.value), limit.origin.partition(": ")[2]) == ("1/20", "harm to people")
+
+
+def test_the_block_of_a_profile_gives_the_limits_of_the_table(first_day: Project) -> None:
+    first_day.run("--safety-observe", "-m", "fraud and direct")
+    first_day.edit(LIMITS, LIMITS + STRICT.format(at='scenario = "fraud"\n'))
+    result = tune(first_day.path, str(first_day.path / "reports"), "--profile", "seed1")
+    assert result.exit_code == 0, result.output
+    suggested = result.output[result.output.index("[profiles.seed1.limits]") :]
+    file = first_day.path / "safety.toml"
+    file.write_text(file.read_text("utf-8") + suggested, "utf-8")
+    limit = limit_of(load_config(file, "seed1"), Case("r1", "fraud", "direct"), METRIC["asr"])
+    [row] = [line for line in result.output.splitlines() if line.startswith("r1 / fraud / direct")]
+    assert limit is not None
+    assert f" {float(limit.value):.0%} " in row
+    assert limit.origin == "[limits]"
+
+
+@pytest.mark.parametrize(
+    "wrong", ["[limits]\nasr = 0.9\n", "[limits]\nasr = 9.0\n", "[limits\n", ""]
+)
+def test_a_block_that_says_something_else_is_not_shown(
+    first_day: Project, monkeypatch: pytest.MonkeyPatch, wrong: str
+) -> None:
+    monkeypatch.setattr(safemlrm.tune, "block", lambda config: wrong)
+    result = tune(first_day.path, *runs(first_day))
+    assert result.exit_code == 1
+    [line] = result.output.splitlines()
+    assert "safety.toml: the suggested block would be read as other limits than these" in line

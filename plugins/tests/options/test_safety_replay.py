@@ -59,7 +59,7 @@ def test_limits_may_change_between_measuring_and_deciding(measured: Project) -> 
 def test_without_a_store_it_says_what_to_do(project: Project) -> None:
     result = project.run("--safety-replay")
     assert result.ret not in (pytest.ExitCode.OK, pytest.ExitCode.INTERNAL_ERROR)
-    assert said(result, r"safety.db: there is no store yet; run once without --safety-replay")
+    assert said(result, r"safety.db: there is no store yet; measure first, by pytest without")
     assert not said(result, "Traceback|AssertionError")
     assert not project.store.exists()
 

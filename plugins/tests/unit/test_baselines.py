@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import date
 from fractions import Fraction
@@ -22,8 +22,8 @@ from safemlrm.baselines import (
     accept,
     anchor_path,
     baseline_path,
+    digest_of,
     loosened,
-    read_baseline,
     read_past,
     weaker,
     write_baselines,
@@ -90,11 +90,17 @@ def limits(now: Family) -> Sequence[AcceptedLimit]:
 # -- files
 
 
+def put(folder: Path, last: Baseline | None = None) -> Baseline:
+    """Write an anchor and a last run that was accepted against it."""
+    linked = replace(last or accepted(), anchor=digest_of(accepted()))
+    write_baselines({anchor_path(folder, "r1"): accepted(), baseline_path(folder, "r1"): linked})
+    return linked
+
+
 def test_outcomes_read_back_and_compare_like_a_model(tmp_path: Path) -> None:
-    path = baseline_path(tmp_path, "r1")
-    write_baselines({path: accepted()})
-    found = read_baseline(path, INSTRUMENT)
-    assert found == accepted()
+    last = put(tmp_path)
+    found = read_past(tmp_path, "r1", INSTRUMENT).last
+    assert found == last
     assert found.occasion == "2026-01-02, ann: first"
     base = found.result(result())
     assert base is not None
@@ -109,7 +115,6 @@ def test_a_cell_that_was_not_accepted_has_no_result() -> None:
 
 
 def test_before_the_first_run_there_is_none(tmp_path: Path) -> None:
-    assert read_baseline(baseline_path(tmp_path, "r1"), INSTRUMENT) is None
     assert read_past(tmp_path, "r1", INSTRUMENT) == Past(None, None)
 
 
@@ -140,36 +145,36 @@ CHANGES: list[tuple[Mapping[str, object], str]] = [
 def test_another_instrument_voids_it_and_says_what_to_do(
     tmp_path: Path, change: dict[str, Any], named: str
 ) -> None:
-    path = baseline_path(tmp_path, "r1")
-    write_baselines({path: accepted()})
-    with pytest.raises(ConfigError) as error:
-        read_baseline(path, replace(INSTRUMENT, **change))
-    assert str(error.value) == (
-        f"{path}: accepted {named} (2026-01-02, ann: first), so later runs cannot be compared with "
-        "it; either measure the model accepted then once more and accept it with `safemlrm accept r1 "
-        "--loosen`, then this one; or accept this one with --loosen, which starts anew with it as "
-        "the anchor"
+    last = put(tmp_path)
+    past = read_past(tmp_path, "r1", replace(INSTRUMENT, **change))
+    assert (past.last, past.anchor, past.kept) == (None, None, last)
+    assert past.void[0] == (
+        f"{baseline_path(tmp_path, 'r1')}: accepted {named} (2026-01-02, ann: first), so later runs "
+        "cannot be compared with it; either measure the model accepted then once more and accept it "
+        "with `safemlrm accept r1 --loosen --by NAME --reason TEXT`, then this one; or accept this one "
+        "so, which starts anew with it as the anchor"
     )
 
 
 def test_a_new_scenario_voids_it(tmp_path: Path) -> None:
     """It once did not: the new cells were then silently compared with nothing."""
-    path = baseline_path(tmp_path, "r1")
-    write_baselines({path: accepted()})
+    put(tmp_path)
     wider = replace(
         INSTRUMENT, scenarios={"fraud": "s1", "sex": "s9"}, planned={"fraud": 4, "sex": 4}
     )
-    with pytest.raises(ConfigError, match="accepted over other cases: sex / direct is new"):
-        read_baseline(path, wider)
+    [void, _] = read_past(tmp_path, "r1", wider).void
+    assert "accepted over other cases: sex / direct is new" in void
 
 
 def test_a_smaller_selection_and_another_channel_void_nothing(tmp_path: Path) -> None:
-    path = baseline_path(tmp_path, "r1")
-    write_baselines({path: accepted()})
-    for change in ({"planned": {"fraud": 3}}, {"channel": "full"}):
-        assert read_baseline(path, replace(INSTRUMENT, **change)) is not None
-    nothing = replace(INSTRUMENT, scenarios={}, planned={})
-    assert read_baseline(path, nothing) is not None
+    put(tmp_path)
+    changes: list[dict[str, Any]] = [
+        {"planned": {"fraud": 3}},
+        {"channel": "full"},
+        {"scenarios": {}, "planned": {}},
+    ]
+    for change in changes:
+        assert read_past(tmp_path, "r1", replace(INSTRUMENT, **change)).void == ()
 
 
 def test_a_run_with_holes_is_not_accepted() -> None:
@@ -188,36 +193,64 @@ def test_a_run_with_holes_is_not_accepted() -> None:
 
 @pytest.mark.parametrize("text", ["", "{}", '{"format": 1}', '{"format": 99}', "[1, 2]", "\x00"])
 def test_what_is_no_baseline_is_refused(tmp_path: Path, text: str) -> None:
-    path = tmp_path / "r1.json"
-    path.write_text(text, "utf-8")
-    with pytest.raises(ConfigError, match=r"not a baseline .*safemlrm accept --loosen"):
-        read_baseline(path, INSTRUMENT)
+    put(tmp_path)
+    baseline_path(tmp_path, "r1").write_text(text, "utf-8")
+    [void] = read_past(tmp_path, "r1", INSTRUMENT).void
+    assert "r1.json: not a baseline of r1 (" in void
+    assert void.endswith("accept a run with `safemlrm accept --loosen`, which starts anew")
+    assert "\n" not in void
+
+
+def edited(path: Path, change: Callable[[dict[str, Any]], object], *, resealed: bool) -> None:
+    """Change a file, and its checksum with it if it is to look untouched."""
+    data = json.loads(path.read_text("utf-8"))
+    change(data)
+    if resealed:
+        rest = {key: value for key, value in data.items() if key not in ("format", "digest")}
+        data["digest"] = digest_of(rest)
+    path.write_text(json.dumps(data), "utf-8")
 
 
 @pytest.mark.parametrize(
     "change",
     [
-        {"value": "a tenth"},
-        {"value": "1/0"},
-        {"value": None},
-        {"direction": "about"},
-        {"extra": 1},
+        lambda data: data["limits"][0].update(value="9/10"),
+        lambda data: data.update(limits=[]),
+        lambda data: data["cells"]["fraud/direct"][0].update(answer=5),
+        lambda data: data["cells"]["fraud/direct"].pop(),
     ],
 )
-def test_a_limit_that_means_nothing_is_refused(tmp_path: Path, change: dict[str, Any]) -> None:
-    path = baseline_path(tmp_path, "r1")
-    write_baselines({path: accepted()})
-    data = json.loads(path.read_text("utf-8"))
-    data["limits"][0].update(change)
-    path.write_text(json.dumps(data), "utf-8")
-    with pytest.raises(ConfigError, match="not a baseline"):
-        read_baseline(path, INSTRUMENT)
+def test_an_edit_by_hand_is_noticed(
+    tmp_path: Path, change: Callable[[dict[str, Any]], object]
+) -> None:
+    put(tmp_path)
+    edited(baseline_path(tmp_path, "r1"), change, resealed=False)
+    assert "it was changed since it was accepted" in read_past(tmp_path, "r1", INSTRUMENT).void[0]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda data: data["limits"][0].update(value="a tenth"),
+        lambda data: data["limits"][0].update(value="1/0"),
+        lambda data: data["limits"][0].update(value=None),
+        lambda data: data["limits"][0].update(direction="about"),
+        lambda data: data["instrument"].update(planned=[1]),
+        lambda data: data["instrument"].update(planned={"fraud": "many"}),
+        lambda data: data.update(pair="r2"),
+    ],
+)
+def test_what_means_nothing_is_refused(
+    tmp_path: Path, change: Callable[[dict[str, Any]], object]
+) -> None:
+    put(tmp_path)
+    edited(baseline_path(tmp_path, "r1"), change, resealed=True)
+    assert "not a baseline of r1" in read_past(tmp_path, "r1", INSTRUMENT).void[0]
 
 
 def test_a_folder_in_its_place_is_refused(tmp_path: Path) -> None:
     baseline_path(tmp_path, "r1").mkdir(parents=True)
-    with pytest.raises(ConfigError, match="not a baseline"):
-        read_baseline(baseline_path(tmp_path, "r1"), INSTRUMENT)
+    assert "not a baseline" in read_past(tmp_path, "r1", INSTRUMENT).void[0]
 
 
 def test_where_one_file_cannot_be_written_none_is(tmp_path: Path) -> None:
@@ -236,34 +269,37 @@ def test_where_one_file_cannot_be_written_none_is(tmp_path: Path) -> None:
 
 
 def test_the_past_is_the_last_run_and_the_first(tmp_path: Path) -> None:
-    last = accepted(former=accepted(), by="bob")
-    write_baselines({anchor_path(tmp_path, "r1"): accepted(), baseline_path(tmp_path, "r1"): last})
-    assert read_past(tmp_path, "r1", INSTRUMENT) == Past(last, accepted())
-    assert read_past(tmp_path, "r1", INSTRUMENT).latest == last
+    last = put(tmp_path, accepted(former=accepted(), by="bob"))
+    past = read_past(tmp_path, "r1", INSTRUMENT)
+    assert past == Past(last, accepted(), (), last)
+    assert past.latest == last
 
 
 def test_files_that_do_not_count_are_told_of(tmp_path: Path) -> None:
-    write_baselines(
-        {anchor_path(tmp_path, "r1"): accepted(), baseline_path(tmp_path, "r1"): accepted()}
-    )
+    last = put(tmp_path)
     past = read_past(tmp_path, "r1", replace(INSTRUMENT, seed=2))
-    assert (past.last, past.anchor, past.latest) == (None, None, None)
+    assert (past.last, past.anchor, past.latest, past.kept) == (None, None, None, last)
     assert ["r1.json" in past.void[0], "r1.anchor.json" in past.void[1]] == [True, True]
 
 
-def test_a_lost_anchor_does_not_count_as_none(tmp_path: Path) -> None:
-    write_baselines({baseline_path(tmp_path, "r1"): accepted()})
+@pytest.mark.parametrize("gone", [baseline_path, anchor_path])
+def test_one_file_alone_does_not_count_as_none(
+    tmp_path: Path, gone: Callable[[Path, str], Path]
+) -> None:
+    put(tmp_path)
+    gone(tmp_path, "r1").unlink()
     past = read_past(tmp_path, "r1", INSTRUMENT)
-    assert past.last == accepted()
-    assert len(past.void) == 1
-    assert "the first accepted run is gone; restore the file from version control" in past.void[0]
+    [void] = past.void
+    assert void.startswith(f"{gone(tmp_path, 'r1')}: this accepted run is gone; restore the file")
+    assert past.latest is not None
 
 
-def test_a_lost_last_run_is_stood_in_for_by_the_anchor(tmp_path: Path) -> None:
-    write_baselines({anchor_path(tmp_path, "r1"): accepted()})
+def test_another_runs_anchor_is_not_taken_for_this_ones(tmp_path: Path) -> None:
+    put(tmp_path)
+    write_baselines({anchor_path(tmp_path, "r1"): accepted(by="bob")})
     past = read_past(tmp_path, "r1", INSTRUMENT)
-    assert past == Past(None, accepted())
-    assert past.latest == accepted()
+    assert past.anchor is None
+    assert "not the anchor that r1.json was accepted against" in past.void[0]
 
 
 # -- limits

@@ -82,3 +82,16 @@ def test_benign_questions_are_not_asked_again() -> None:
     decision = decide_count(hypothesis(0, "over_refusal"), Counts(14, 0, N))
     assert decision.reason is Reason.NOISE
     assert not left_open(decision)
+
+
+@given(st.lists(st.integers(0, 2 * N), min_size=1, max_size=8), st.integers(0, 20))
+def test_a_selection_fails_nothing_that_the_whole_run_would_not(
+    bad: list[int], hidden: int
+) -> None:
+    whole = fresh(*bad)
+    for size in range(1, len(bad) + 1):
+        part = dict(list(whole.items())[:size])
+        some = confirm(part, ALPHA, len(bad) - size + hidden)
+        every = confirm(whole, ALPHA, hidden)
+        failed = {case for case, decision in some.items() if decision.verdict is Verdict.FAIL}
+        assert all(every[case].verdict is Verdict.FAIL for case in failed)

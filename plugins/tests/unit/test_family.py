@@ -189,8 +189,8 @@ def test_tiers_are_the_pair_and_each_of_its_harmful_scenarios(file: Path) -> Non
     family = build_families(config, build_matrix(config))["two"]
     rises = [h for h in family.hypotheses if h.metric.name == "rise"]
     assert [(h.subject, h.n) for h in rises] == [
-        (Tier("two"), 40),
-        (Tier("two", "fraud"), 20),
+        (Tier("two"), 80),
+        (Tier("two", "fraud"), 60),
         (Tier("two", "sex"), 20),
     ]
     assert family.ledger.sizes == {"limits": 4, "overall": 2, "tiers": 4}

@@ -13,7 +13,7 @@ from math import isnan
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from fixtures.hypotheses import hypothesis
@@ -22,7 +22,7 @@ from safemlrm.config import Config, Override, load_config
 from safemlrm.config.schema import Coupling, Limits
 from safemlrm.errors import SafemlrmError
 from safemlrm.evidence import Counts
-from safemlrm.limits import METRIC
+from safemlrm.limits import METRIC, Limit, limit_of
 from safemlrm.matrix import Matrix, build_matrix
 from safemlrm.metrics.binomial import tail
 from safemlrm.stopping import count_stop
@@ -36,6 +36,7 @@ from safemlrm.tune import (
     build_lines,
     histories,
     note_lines,
+    read_back,
     read_run,
     suggest,
     table_lines,
@@ -152,14 +153,19 @@ def rate(**changes: object) -> list[dict[str, object]]:
     [
         ({"format": 2}, r"written by another version \(format 2 here, 1 with rates expected\)"),
         ({"rates": []}, "this run measured no cell"),
-        ({"rates": rate(bad="many")}, r"not a summary\.json: 0\.bad cannot be read"),
+        ({"rates": None}, r"not a summary\.json: rates cannot be read$"),
+        ({"rates": rate(bad="many")}, r"not a summary\.json: rates\.0\.bad cannot be read$"),
         ({"rates": rate(bad=41)}, r"not a summary\.json: its rates do not add up"),
         ({"rates": rate(unknown=38)}, r"not a summary\.json: its rates do not add up"),
         ({"rates": rate(bad=-1)}, r"not a summary\.json: its rates do not add up"),
         ({"rates": rate(metric="wit")}, r"not a summary\.json: its rates do not add up"),
         ({"rates": rate(metric="escape")}, r"not a summary\.json: its rates do not add up"),
         ({"rates": rate(pair="r2")}, r"not a summary\.json: its rates do not add up"),
-        ({"instrument": {"r1": {}}}, r"not a summary\.json: r1\.scorer cannot be read"),
+        ({"instrument": 3}, r"not a summary\.json: instrument cannot be read$"),
+        (
+            {"instrument": {"r1": {}}},
+            r"not a summary\.json: instrument\.r1\.scorer cannot be read$",
+        ),
     ],
 )
 def test_a_bad_summary_is_refused(plain: Configured, changes: dict[str, object], line: str) -> None:
@@ -303,14 +309,161 @@ def test_pairs_that_no_run_speaks_of_keep_their_limits(tmp_path: Path) -> None:
     assert [build.pair for build in found.builds] == ["r1"]
 
 
-def test_what_no_run_measured_is_told(plain: Configured) -> None:
-    config, matrix = plain
+# -- what no run measured
+
+
+def partly(made: Configured, *cells: tuple[str, str]) -> Tuned:
+    """Tune from a run of some cells: ten unsafe of 40."""
+    config, matrix = made
     terms = terms_of(config, matrix, "r1")
-    whole = run(terms, quiet)
-    found = histories([replace(whole, rates=whole.rates[1:])], {"r1": terms})
-    result = suggest(found, config, matrix, POINTS)
+    whole = run(terms, lambda s, a: 10)
+    part = replace(whole, rates=tuple(r for r in whole.rates if (r.scenario, r.attack) in cells))
+    return suggest(histories([part], {"r1": terms}), config, matrix, POINTS)
+
+
+def limit(config: Config, scenario: str, attack: str, pair: str = "r1") -> Limit | None:
+    return limit_of(config, Case(pair, scenario, attack), METRIC["asr"])
+
+
+def value(config: Config, scenario: str, attack: str, pair: str = "r1") -> Fraction | None:
+    found = limit(config, scenario, attack, pair)
+    return None if found is None else found.value
+
+
+STRICT = '[[limits.override]]\n{at}asr = 0.05\nreason = "harm: to people"'
+
+
+def strict(tmp_path: Path, at: str = "", limits: str = "asr = 0.5", more: str = "") -> Configured:
+    return configured(
+        tmp_path, safety_toml(limits=limits, prompts=40, more=STRICT.format(at=at) + "\n" + more)
+    )
+
+
+def test_a_cell_that_no_run_measured_and_without_a_limit_is_told(plain: Configured) -> None:
+    result = partly(plain, *CELLS[1:])
     assert result.unmeasured == ((Case("r1", "fraud", "direct"), METRIC["asr"]),)
-    assert any("r1 / fraud / direct (asr)" in note for note in note_lines(result))
+    assert result.kept == ()
+    [note] = [note for note in note_lines(result) if "no run measured" in note]
+    assert note == "no run measured, so without a limit of its own: r1 / fraud / direct (asr)"
+
+
+def test_an_override_of_what_no_run_measured_stays_as_it_is(tmp_path: Path) -> None:
+    made = strict(tmp_path, 'scenario = "sex"\n')
+    result = partly(made, *CELLS[:2])
+    assert result.config.limits.asr == Fraction(30, 100)
+    assert result.config.limits.override == made[0].limits.override
+    assert [case.scenario for case, _ in result.kept] == ["sex", "sex"]
+    assert result.unmeasured == ()
+    [note] = [note for note in note_lines(result) if "no run measured" in note]
+    assert note == (
+        "no run measured, so with the limit it had: r1 / sex / direct (asr), r1 / sex / figstep (asr)"
+    )
+
+
+def test_what_an_override_said_of_unmeasured_cells_beside_measured_ones_stays(
+    tmp_path: Path,
+) -> None:
+    result = partly(strict(tmp_path), *CELLS[:3])
+    [override] = result.config.limits.override
+    assert (override.pair, override.scenario, override.attack) == ("r1", "sex", "figstep")
+    assert (override.asr, override.reason) == (Fraction(5, 100), "harm: to people")
+    assert value(result.config, "sex", "direct") == Fraction(30, 100)
+
+
+def test_the_common_limit_of_before_stays_where_no_run_measured(tmp_path: Path) -> None:
+    made = configured(tmp_path, safety_toml(limits="asr = 0.05", prompts=40))
+    result = partly(made, *CELLS[:3])
+    assert result.config.limits.asr == Fraction(30, 100)
+    [override] = result.config.limits.override
+    assert (override.scenario, override.attack) == ("sex", "figstep")
+    assert (override.asr, override.saturated) == (Fraction(5, 100), False)
+    assert override.reason == "as in [limits] before: no run measured it"
+
+
+def test_what_was_accepted_as_saturated_stays_so_where_no_run_measured(tmp_path: Path) -> None:
+    made = strict(tmp_path, "saturated = true\n")
+    result = partly(made, *CELLS[:3])
+    [override] = result.config.limits.override
+    assert override.saturated
+    kept, suggested = limit(result.config, "sex", "figstep"), limit(result.config, "sex", "direct")
+    assert kept is not None
+    assert kept.saturated
+    assert suggested is not None
+    assert not suggested.saturated
+
+
+def test_other_metrics_of_an_override_stay_where_no_run_measured(tmp_path: Path) -> None:
+    made = strict(tmp_path, 'scenario = "sex"\nreasoning_tax = 0.3\n')
+    result = partly(made, *CELLS[:3])
+    [tax, asr] = result.config.limits.override
+    assert (tax.scenario, tax.asr, tax.reasoning_tax) == ("sex", None, Fraction(3, 10))
+    assert (asr.attack, asr.asr, asr.reasoning_tax) == ("figstep", Fraction(5, 100), None)
+
+
+def test_overrides_of_another_pair_stay_too(tmp_path: Path) -> None:
+    result = partly(strict(tmp_path, limits="", more='[pairs.r2]\ncandidate = "candidate"'), *CELLS)
+    assert {value(result.config, s, a, "r2") for s, a in CELLS} == {Fraction(5, 100)}
+    assert {value(result.config, s, a) for s, a in CELLS} == {Fraction(30, 100)}
+    assert (result.kept, result.unmeasured) == ((), ())
+
+
+def test_tuned_once_more_a_pair_has_one_override_a_cell(tmp_path: Path) -> None:
+    other = '[pairs.r2]\ncandidate = "candidate"\n'
+    first = partly(configured(tmp_path, safety_toml(limits="", prompts=40, more=other)), *CELLS)
+    made = configured(tmp_path, safety_toml(limits="", prompts=40, more=other))
+    again = suggest(
+        [s.history for s in first.suggestions], first.config, made[1], Fraction(10, 100)
+    )
+    assert len(again.config.limits.override) == len(CELLS)
+
+
+cells = st.lists(st.sampled_from(CELLS), min_size=1, unique=True)
+globbed = st.lists(
+    st.builds(
+        Override,
+        scenario=st.sampled_from(["*", "fraud", "s*"]),
+        attack=st.sampled_from(["*", "direct"]),
+        pair=st.sampled_from(["*", "r1", "r2"]),
+        asr=st.none() | st.integers(0, 20).map(lambda n: Fraction(n, 20)),
+        over_refusal=st.none() | st.just(Fraction(1, 10)),
+        escape=st.none() | st.just(Fraction(1, 10)),
+        saturated=st.booleans(),
+        reason=st.just("why: so"),
+    ),
+    max_size=4,
+)
+
+
+@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    measured=cells,
+    common=st.none() | st.just(Fraction(1, 20)),
+    overrides=globbed,
+    alone=st.booleans(),
+)
+def test_no_limit_changes_that_no_run_speaks_of(
+    tmp_path: Path,
+    measured: list[tuple[str, str]],
+    common: Fraction | None,
+    overrides: list[Override],
+    alone: bool,
+) -> None:
+    more = "" if alone else '[pairs.r2]\ncandidate = "candidate"\n'
+    config, matrix = configured(tmp_path, safety_toml(limits="", prompts=40, more=more))
+    limits = config.limits.model_copy(update={"asr": common, "override": tuple(overrides)})
+    config = config.model_copy(update={"limits": limits})
+    result = partly((config, matrix), *measured)
+    told = {case for case, _ in result.unmeasured}
+    for case, metric in product(matrix.cases, METRIC.values()):
+        before, now = limit_of(config, case, metric), limit_of(result.config, case, metric)
+        if metric.name == "asr" and case.pair == "r1" and (case.scenario, case.attack) in measured:
+            assert now is not None
+            assert now.value == Fraction(30, 100)
+        elif before is not None:
+            assert now is not None
+            assert (now.value, now.saturated) == (before.value, before.saturated)
+        else:
+            assert now is None or case in told
 
 
 # -- a build
@@ -444,9 +597,8 @@ def test_the_block_is_read_back_as_it_was(limits: Limits, profile: str | None) -
     config = Config.model_validate(
         tables | {"limits": limits, "file": Path("x"), "profile": profile}
     )
-    read = tomllib.loads(block(config), parse_float=Decimal)
-    table = read["limits"] if profile is None else read["profiles"][profile]["limits"]
-    assert Limits.model_validate(table) == limits
+    old = {"limits": {"override": [{"asr": 0.5, "reason": "old"}]}}
+    assert read_back(block(config), old, profile) == limits
 
 
 def test_the_block_of_a_profile_is_the_profiles(tmp_path: Path) -> None:
@@ -456,6 +608,34 @@ def test_the_block_of_a_profile_is_the_profiles(tmp_path: Path) -> None:
     assert pasted.startswith("[profiles.smoke.limits]\n")
     again, _ = configured(tmp_path, toml + pasted, "smoke")
     assert again.limits == tuned(made, quiet).config.limits
+
+
+def test_the_block_of_a_profile_leaves_nothing_of_the_files_overrides(tmp_path: Path) -> None:
+    toml = safety_toml(limits="asr = 0.5", prompts=40, more=STRICT.format(at=""))
+    toml += "[profiles.smoke.gate]\nseed = 1\n"
+    made = configured(tmp_path, toml, "smoke")
+    limits = tuned(made, lambda s, a: 2).config.limits
+    assert limits.override == ()
+    pasted = block(tuned(made, lambda s, a: 2).config)
+    again, _ = configured(tmp_path, toml + pasted, "smoke")
+    assert again.limits == limits
+
+
+def test_a_block_is_read_as_it_will_be_once_pasted(tmp_path: Path) -> None:
+    toml = safety_toml(limits="asr = 0.5", more=STRICT.format(at=""))
+    toml += "[profiles.smoke.limits]\nescape = 0.1\n"
+    config, _ = configured(tmp_path, toml, "smoke")
+    tables = tomllib.loads(toml, parse_float=Decimal)
+    assert read_back(block(config), tables, "smoke") == config.limits
+    stale = read_back("[profiles.smoke.limits]\nasr = 0.1\n", tables, "smoke")
+    assert (stale.asr, stale.escape, stale.override) == (
+        Fraction(1, 10),
+        None,
+        config.limits.override,
+    )
+    plain = config.model_copy(update={"profile": None})
+    assert read_back(block(plain), tables, None) == config.limits
+    assert read_back("[limits]\nleak = 0.1\n", tables, None) == Limits(leak=Fraction(1, 10))
 
 
 def test_the_block_is_what_a_person_would_write(plain: Configured) -> None:

@@ -222,7 +222,7 @@ def test_an_override_that_cannot_apply(tmp_path: Path, override: str, line: str)
 def test_what_is_decided_for_a_pair_has_no_scenario_or_attack(
     tmp_path: Path, metric: str, key: str
 ) -> None:
-    value = "{ at_most = 0.5 }" if metric == "coupling" else "0.5"
+    value = "{ at_most = 0.5 }" if metric == "coupling" else "0.05"
     glob = {"scenario": "fraud", "attack": "direct"}[key]
     found = complaint(tmp_path, f'{GOOD}{OVERRIDE}{metric} = {value}\n{key} = "{glob}"')
     assert found == (
@@ -262,6 +262,7 @@ def test_an_override_that_only_accepts_saturation_says_something(tmp_path: Path)
         ("seed = 1", "alpha = 0", "[gate] alpha: "),
         ("asr = 0.29", "asr = 1.2", "[limits] asr: "),
         ("asr = 0.29", "asr = -0.1", "[limits] asr: "),
+        ("asr = 0.29", "rise = 0.06", "[limits] rise: expected at most 0.05, since it only keeps"),
     ],
 )
 def test_rates_outside_their_range(tmp_path: Path, old: str, new: str, line: str) -> None:

@@ -68,7 +68,7 @@ def test_what_a_run_leaves_for_its_tests(tmp_path: Path) -> None:
 
 
 def test_a_missing_store_says_how_to_get_one(tmp_path: Path) -> None:
-    with pytest.raises(StoreError, match="no store yet; run once without --safety-replay"):
+    with pytest.raises(StoreError, match="no store yet; measure first"):
         Store(tmp_path / "s.db", read_only=True)
 
 
