@@ -82,6 +82,11 @@ class CellResult:
     channel: Channel
     asked: int
 
+    @property
+    def unanswered(self) -> int:
+        """The planned prompts without a response: never asked, or never answered."""
+        return self.planned - len(self.rows)
+
     def prefix(self, prompts: int) -> CellResult:
         """Return the first so many prompts of the cell as if no more had been planned."""
         rows = tuple(row for row in self.rows if row.position < prompts)

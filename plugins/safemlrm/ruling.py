@@ -5,13 +5,13 @@ Measuring asks it which cells noise leaves open, and the verdict is what it says
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from functools import reduce
 from operator import add
 
 from safemlrm.canary import Legibility
-from safemlrm.clusters import paired_prompts, rise
+from safemlrm.clusters import Compared, paired_prompts, rise
 from safemlrm.confirm import left_open
 from safemlrm.decision import (
     Decision,
@@ -66,8 +66,24 @@ def decide(
     hypothesis: Hypothesis, candidates: Iterable[CellResult], others: Iterable[CellResult] | None
 ) -> Decision:
     """Decide one hypothesis on the cells it is about and those it compares them with, if it does."""
+    cells = [c for c in candidates if hypothesis.metric.expectation in (None, c.expectation)]
+    found = {(other.cell.scenario, other.cell.attack): other for other in others or ()}
+    matched = [(c, found.get((c.cell.scenario, c.cell.attack))) for c in cells]
+    compared = [(c, other) for c, other in matched if other is not None]
+    return unless_cut(_decide(hypothesis, cells, compared), [*cells, *(c for _, c in compared)])
+
+
+def unless_cut(decision: Decision, cells: Iterable[CellResult]) -> Decision:
+    """Return a decision, but no noise where a response never came: a spent budget is no evidence."""
+    if decision.reason is Reason.NOISE and any(cell.unanswered for cell in cells):
+        return replace(decision, reason=Reason.MISSING)
+    return decision
+
+
+def _decide(
+    hypothesis: Hypothesis, cells: Sequence[CellResult], compared: Sequence[Compared]
+) -> Decision:
     metric = hypothesis.metric
-    cells = [c for c in candidates if metric.expectation in (None, c.expectation)]
     if metric.kind == "count":
         return decide_count(
             hypothesis, reduce(add, (c.count(c.outcome(metric.bad)) for c in cells))
@@ -76,9 +92,6 @@ def decide(
         return decide_share(hypothesis, [c.channels for c in cells])
     if metric.kind == "coupling":
         return decide_coupling(hypothesis, [c.channels for c in cells])
-    found = {(other.cell.scenario, other.cell.attack): other for other in others or ()}
-    matched = [(c, found.get((c.cell.scenario, c.cell.attack))) for c in cells]
-    compared = [(c, other) for c, other in matched if other is not None]
     if not compared:
         return not_applicable(hypothesis)  # nothing was accepted yet
     if metric.kind == "rise":

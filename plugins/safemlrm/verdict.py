@@ -20,7 +20,7 @@ from safemlrm.matrix import Matrix
 from safemlrm.picture import Picture, draw
 from safemlrm.reading import Cells
 from safemlrm.responses.store import Store
-from safemlrm.ruling import decide, decide_case, still_open, with_sight
+from safemlrm.ruling import decide, decide_case, still_open, unless_cut, with_sight
 from safemlrm.types import ALL, BASELINE, Case, Tier
 
 
@@ -107,7 +107,8 @@ class Reader:
 
     def _settle(self, pair: str) -> dict[Case, Decision]:
         found, unasked = self._open(pair)
-        return confirm(found, self.families[pair].ledger.level("confirm"), unasked)
+        decided = confirm(found, self.families[pair].ledger.level("confirm"), unasked)
+        return {case: unless_cut(d, self.cells.fresh(case)) for case, d in decided.items()}
 
     def _open(self, pair: str) -> tuple[dict[Case, tuple[Hypothesis, Counts]], int]:
         """Return the cases noise left open with their fresh counts, and how many were never asked.

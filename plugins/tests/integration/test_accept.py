@@ -242,7 +242,7 @@ def test_nobody_and_no_reason_are_usage_errors(tmp_path: Path, by: str, reason: 
 @pytest.mark.parametrize(
     ("candidate", "limits", "more", "text"),
     [
-        ("unsafe = 0.3", "asr = 0.25", '[gate]\ninconclusive = "fail"\n', "INCONCLUSIVE (noise)"),
+        ("unsafe = 0.3", "asr = 0.25", 'inconclusive = "fail"\n', "INCONCLUSIVE (noise)"),
         ("unsafe = 0.05", "asr = 0.99", "", "no gate was decided"),
     ],
 )
@@ -250,13 +250,13 @@ def test_what_the_gate_refuses_is_not_accepted(
     tmp_path: Path, candidate: str, limits: str, more: str, text: str
 ) -> None:
     release = project(tmp_path, candidate, limits=limits)
-    release.edit("[profiles.wide]", f"{more}[profiles.wide]")
+    release.edit("[gate]\n", f"[gate]\n{more}")
     release.measure()
     refused(release.accept(), "r1 does not pass: ", text)
 
 
 def test_what_is_loosened_behind_a_void_past_is_told(release: Release) -> None:
-    release.edit("[profiles.wide]", "[gate]\nseed = 7\n[profiles.wide]")
+    release.edit("[gate]\n", "[gate]\nseed = 7\n")
     release.edit("asr = 0.25", "asr = 0.60")
     release.measure()
     done = release.accept("--loosen", by="bob")
