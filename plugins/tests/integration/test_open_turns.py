@@ -67,7 +67,7 @@ def test_the_turn_begins_with_the_prefill_and_so_does_the_response(
     seen = rendered(engine, monkeypatch)
     answers = list(engine.generate(requests(attack)))
     assert all(text.endswith("assistant\nSure, here are the steps") for text in seen)
-    assert all(answer.text.startswith("Sure, here are the steps ") for answer in answers)
+    assert all(answer.text.startswith("Sure, here are the steps") for answer in answers)
 
 
 def test_the_prefill_is_what_makes_a_model_comply_that_refused() -> None:
