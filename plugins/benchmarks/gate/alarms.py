@@ -88,33 +88,42 @@ def naive(run: Run, limits: CellLimits) -> bool:
 
 
 def identical(
-    design: Design, builds: int, icc: float, *, from_past: bool = False, base: Design | None = None
+    design: Design,
+    builds: int,
+    icc: float,
+    *,
+    from_past: bool = False,
+    base: Design | None = None,
+    early: bool = True,
 ) -> Tally:
     """Simulate builds in which nothing changed: base (unless given) and earlier runs are the model."""
     random, tally = np.random.default_rng(SEED), Tally()
     benign = frozenset(slug for slug, _ in design.benign)
     limits = frozen(design) if base is None else taxes(design, base, frozen(design))
-    found = family(design, limits, EVERYTHING, confirm=True)
+    found = family(design, limits, EVERYTHING, confirm=True, early=early)
     for _ in range(builds):
         build = Build(design, random, icc)
         if from_past:
             limits = tuned(design, [build.run(design) for _ in range(PAST)])
-            found = family(design, limits, EVERYTHING, confirm=True)
+            found = family(design, limits, EVERYTHING, confirm=True, early=early)
         candidate, accepted, anchor = (build.run(design) for _ in range(3))
         runs = Runs(candidate, build.run(base or design), accepted, anchor, benign)
-        tally.add(found, decide(found, runs, fresh_of(build, design)))
+        tally.add(found, decide(found, runs, fresh_of(build, design), early=early))
         tally.naive += naive(candidate, limits)
     return tally
 
 
 def report_alarms(report: Report, design: Design, base: Design, builds: int) -> None:
     """Print how often nothing that changed fails, in all and by family."""
-    kinds = [(icc, past, None) for past in (False, True) for icc in (0.0, 0.5)]
-    for icc, past, other in [*kinds, (0.5, False, base)]:
-        tally = identical(design, builds, icc, from_past=past, base=other)
+    kinds = [(icc, past, None, True) for past in (False, True) for icc in (0.0, 0.5)]
+    full = [(icc, False, None, False) for icc in (0.0, 0.5)]
+    for icc, past, other, early in [*kinds, (0.5, False, base, True), *full]:
+        tally = identical(design, builds, icc, from_past=past, base=other, early=early)
         what = "limits from five builds" if past else "frozen limits"
+        kind = "" if early else ", stop = full"
         report.line(
-            f"identical builds, {what}, ICC {icc:g}, base {other.name if other else 'the same model'}: "
+            f"identical builds{kind}, {what}, ICC {icc:g}, base "
+            f"{other.name if other else 'the same model'}: "
             f"fail {report.under(tally.failed, tally.builds, ALPHA)}, naive rule "
             f"{share(tally.naive, tally.builds)}; ungateable {tally.ungateable / tally.cells:.0%} of cells"
         )

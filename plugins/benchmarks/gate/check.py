@@ -46,7 +46,7 @@ def cell_result(cell: tuple[str, str], codes: Codes, *, benign: bool) -> CellRes
     )
 
 
-def ruled(found: Family, runs: Runs) -> list[Decision]:
+def ruled(found: Family, runs: Runs, *, early: bool) -> list[Decision]:
     """Return the product's decisions."""
 
     def cells(run: Run) -> dict[tuple[str, str], CellResult]:
@@ -62,18 +62,23 @@ def ruled(found: Family, runs: Runs) -> list[Decision]:
         other = sides.get(h.metric.against, sides["base"])
         if isinstance(h.subject, Case):
             cell = h.subject.scenario, h.subject.attack
-            decisions.append(rule_case(h, mine[cell], other[cell], early=True))
+            decisions.append(rule_case(h, mine[cell], other[cell], early=early))
             continue
         chosen = [cell for cell in mine if h.subject.scenario in (ALL, cell[0])]
-        first = [[side[cell].prefix(FIRST) for cell in chosen] for side in (mine, other)]
-        decisions.append(rule(h, *first))
+        compared = [[side[cell] for cell in chosen] for side in (mine, other)]
+        if early:
+            compared = [[cell.prefix(FIRST) for cell in side] for side in compared]
+        decisions.append(rule(h, *compared))
     return decisions
 
 
 def report_check(report: Report, design: Design) -> None:
     """Print how many decisions are the product's, to the last p-value."""
     random, same, total = np.random.default_rng(SEED), 0, 0
-    found = family(design, frozen(design), EVERYTHING, confirm=True)
+    families = {
+        early: family(design, frozen(design), EVERYTHING, confirm=True, early=early)
+        for early in (True, False)
+    }
     benign = frozenset(slug for slug, _ in design.benign)
     risen = design.raised(0.10)
     for number in range(BUILDS):
@@ -81,8 +86,13 @@ def report_check(report: Report, design: Design) -> None:
         candidate = build.run(risen if number % 2 else design)
         base, accepted, anchor = (build.run(design) for _ in range(3))
         runs = Runs(candidate, base, accepted, anchor, benign)
-        for ours, theirs in zip(decide(found, runs).decisions, ruled(found, runs), strict=True):
-            views = [(d.verdict, d.reason, d.stopped, repr(d.p_value)) for d in (ours, theirs)]
-            same, total = same + (views[0] == views[1]), total + 1
+        for early, found in families.items():
+            drawn, real = (
+                decide(found, runs, early=early).decisions,
+                ruled(found, runs, early=early),
+            )
+            for pair in zip(drawn, real, strict=True):
+                views = [(d.verdict, d.reason, d.stopped, repr(d.p_value)) for d in pair]
+                same, total = same + (views[0] == views[1]), total + 1
     mark = report.must(same == total, "all")
     report.line(f"decided as `safemlrm.ruling` does: {same} of {total} {mark}")

@@ -39,6 +39,7 @@ def family(
     uses: Iterable[str] = (),
     *,
     confirm: bool = False,
+    early: bool = True,
     tax: Fraction = TAX,
 ) -> Family:
     """Return the family of the configuration that limits cells so and uses these families as well."""
@@ -53,7 +54,7 @@ def family(
         pairs={PAIR: Pair(candidate="candidate", base="base")},
         scenarios={slug: ScenarioTable() for slug in design.sizes},
         attacks={attack: AttackTable() for _, attack in design.cells},
-        gate=Gate(stop="early", confirm=confirm),
+        gate=Gate(stop="early" if early else "full", confirm=confirm),
         limits=limits,
         file=Path("safety.toml"),
     )

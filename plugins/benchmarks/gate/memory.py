@@ -15,6 +15,7 @@ from safemlrm.metrics.permutation import sign_flip_p_value
 
 Sizes = tuple[tuple[int, int], ...]
 CLOSE = 1e-12
+MOST = 20_000
 
 _interval = lru_cache(maxsize=None)(tango_interval)
 _tails: dict[Sizes, NDArray[np.float64]] = {}
@@ -29,6 +30,8 @@ def _sign_flip(differences: Sequence[int]) -> float:
     key, total = tuple(sorted(sizes.items())), sum(differences)
     reach = sum(size * number for size, number in key)
     if key not in _tails:
+        if len(_tails) >= MOST:
+            _tails.clear()
         _tails[key] = _tail(key, reach)
         off = abs(_tails[key][reach + total] - sign_flip_p_value(differences))
         assert off < CLOSE, f"another p-value than the product's for {differences}"

@@ -50,7 +50,7 @@ def decide(
     stops = []
     for h in filter(only, family.hypotheses):
         if isinstance(h.subject, Tier):
-            decisions.append(decide_whole(h, runs))
+            decisions.append(decide_whole(h, runs, early=early))
             continue
         decision, stop = decide_case(h, runs, early=early)
         decisions.append(decision)

@@ -68,17 +68,18 @@ def report_one_cell(report: Report, design: Design, builds: int) -> None:
 def report_everywhere(report: Report, design: Design, builds: int) -> None:
     """Print what catches a rise of 10 points in every cell."""
     benign = frozenset(slug for slug, _ in design.benign)
-    risen, found = design.raised(0.10), family(design, frozen(design), EVERYTHING, confirm=True)
-    for icc in (0.0, 0.5):
+    risen = design.raised(0.10)
+    for early, icc in ((True, 0.0), (True, 0.5), (False, 0.0), (False, 0.5)):
+        found = family(design, frozen(design), EVERYTHING, confirm=True, early=early)
         random, caught = np.random.default_rng(SEED), Counter[str]()
         for _ in range(builds):
             build = Build(design, random, icc)
             base, accepted, anchor = (build.run(design) for _ in range(3))
             runs = Runs(build.run(risen), base, accepted, anchor, benign)
-            decisions = decide(found, runs, fresh_of(build, risen)).decisions
+            decisions = decide(found, runs, fresh_of(build, risen), early=early).decisions
             caught.update(_by(decisions))
         report.line(
-            f"+10 points in every cell, ICC {icc:g}: caught by any family "
+            f"+10 points in every cell{'' if early else ', stop = full'}, ICC {icc:g}: caught by any family "
             f"{report.at_least(caught['any'], builds, EVERYWHERE)}, by the overall tiers alone "
             f"{report.at_least(caught['overall'], builds, EVERYWHERE)}"
         )

@@ -6,7 +6,6 @@ compares both.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import reduce
 from operator import add
@@ -92,17 +91,21 @@ def decide_case(h: Hypothesis, runs: Runs, *, early: bool = True) -> tuple[Decis
     return (stopped_pairs if stop < h.n else decide_paired)(h, pairs), stop
 
 
-def decide_whole(h: Hypothesis, runs: Runs) -> Decision:
-    """Decide a hypothesis on the first prompts of every cell it is about."""
-    bad, kind, other = h.metric.bad, h.metric.kind, runs.against(h)
+def decide_whole(h: Hypothesis, runs: Runs, *, early: bool = True) -> Decision:
+    """Decide a hypothesis on every cell it is about; on their first prompts if they may stop early."""
+    bad, kind = h.metric.bad, h.metric.kind
     cells = [cell for cell in runs.candidate if _is_about(h, cell, runs.benign)]
+    last = FIRST if early else None
+    mine, other = (
+        {cell: run[cell][:last] for cell in cells} for run in (runs.candidate, runs.against(h))
+    )
     if kind == "count":
-        return decide_count(h, reduce(add, (count(runs.candidate[c][:FIRST], bad) for c in cells)))
+        return decide_count(h, reduce(add, (count(codes, bad) for codes in mine.values())))
     if kind == "rise":
-        return decide_rise(h, rise(cells, runs.candidate, other))
+        return decide_rise(h, rise(mine, other))
     if kind == "paired":
-        return decide_paired(h, once(cells, runs.candidate, other, bad))
-    tables = [channels(runs.candidate[cell][:FIRST]) for cell in cells]
+        return decide_paired(h, once(mine, other, bad))
+    tables = [channels(codes) for codes in mine.values()]
     return (decide_share if kind == "share" else decide_coupling)(h, tables)
 
 
@@ -117,12 +120,12 @@ def channels(codes: Codes) -> Channels:
     return Channels(Joint(both, reasoning, answer, neither), unknown)
 
 
-def rise(cells: Sequence[Cell], candidate: Run, earlier: Run) -> Rise:
+def rise(candidate: Run, earlier: Run) -> Rise:
     """Sum the differences of each prompt over attacks; `shown` decides nothing and stays empty."""
     sums: dict[str, list[Codes]] = {}
     net = known = n = 0
-    for cell in cells:
-        mine, his = candidate[cell][:FIRST], earlier[cell][:FIRST]
+    for cell, mine in candidate.items():
+        his = earlier[cell]
         bad, was, no, gap = mine < 2, his < 2, mine == UNSCORED, his == UNSCORED
         kind, harsh = bad * 1 - (was | gap), (bad | no) * 1 - was
         sums[cell[0]] = (
@@ -138,12 +141,12 @@ def rise(cells: Sequence[Cell], candidate: Run, earlier: Run) -> Rise:
     return Rise(tuple(kind.tolist()), tuple(harsh.tolist()), shown, net, known, n)
 
 
-def once(cells: Iterable[Cell], candidate: Run, base: Run, bad: str) -> Pairs:
+def once(candidate: Run, base: Run, bad: str) -> Pairs:
     """Compare prompts, each bad if it is so under any attack; for outcomes that are always known."""
     sides: list[dict[str, NDArray[np.bool_]]] = [{}, {}]
-    for cell in cells:
+    for cell in candidate:
         for side, run in zip(sides, (candidate, base), strict=True):
-            found = LOOKS[bad][run[cell][:FIRST]].astype(bool)
+            found = LOOKS[bad][run[cell]].astype(bool)
             side[cell[0]] = side.get(cell[0], found) | found
     mine, his = (np.concatenate(list(side.values())).tolist() for side in sides)
     return pairs_of(mine, his)
