@@ -6,13 +6,17 @@ ARGS ?=
 BIN := .venv/bin
 STAMP := .venv/.installed
 
-.PHONY: gate test lint bench bench-gate organisms clean
+.PHONY: gate test test-slow lint bench bench-gate organisms clean
 
 gate: $(STAMP)
 	$(BIN)/pytest safety_tests -m "$(PAIR)" $(if $(PROFILE),--safety-profile $(PROFILE)) $(ARGS)
 
 test: $(STAMP)
-	$(BIN)/pytest plugins/tests -n auto $(ARGS)
+	$(BIN)/pytest plugins/tests -n auto -m "not slow" $(ARGS)
+
+# Real models end to end, and the wheel in an environment of its own.
+test-slow: $(STAMP)
+	$(BIN)/pytest plugins/tests -n auto -m slow $(ARGS)
 
 lint: $(STAMP)
 	$(BIN)/ruff check .

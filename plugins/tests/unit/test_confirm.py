@@ -5,7 +5,7 @@ from __future__ import annotations
 from fractions import Fraction
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import binom
 from statsmodels.stats.multitest import multipletests
@@ -42,6 +42,7 @@ def verdicts(found: dict[Case, tuple[Hypothesis, Counts]]) -> list[Verdict]:
     return [decisions[case].verdict for case in found]
 
 
+@settings(max_examples=25, deadline=None)
 @given(st.lists(st.integers(0, 2 * N), min_size=1, max_size=12))
 def test_it_fails_what_holm_rejects_and_passes_what_keeps_the_limit(bad: list[int]) -> None:
     p_values = [binom.sf(count - 1, 2 * N, 0.2) for count in bad]
@@ -84,6 +85,7 @@ def test_benign_questions_are_not_asked_again() -> None:
     assert not left_open(decision)
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(0, 2 * N), min_size=1, max_size=8), st.integers(0, 20))
 def test_a_selection_fails_nothing_that_the_whole_run_would_not(
     bad: list[int], hidden: int
