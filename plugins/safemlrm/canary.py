@@ -65,7 +65,12 @@ class Legibility:
                 f"{attack}: {who} was not asked to transcribe any image; run once without "
                 "--safety-replay, or set [gate] legibility = 0"
             )
-        if not self.asked or read / self.asked >= self.limit:
+        if not self.asked:
+            return (
+                f"{attack}: no prompt has a key phrase to look for, so whether {who} reads its images "
+                "is not known; give the data set a phrase column, or set [gate] legibility = 0"
+            )
+        if read / self.asked >= self.limit:
             return ""
         if (read + self.unknown) / self.asked >= self.limit:
             return (
@@ -110,14 +115,26 @@ def size(matrix: Matrix, attack: str, seed: int) -> int:
 
 
 def draws(matrix: Matrix, attack: str, seed: int) -> list[str]:
-    """Return the scenarios whose prompts an attack adds pictures to; as a rule all of them or none."""
-    found = []
-    for slug, scenario in matrix.scenarios.items():
-        with suppress(SafemlrmError):  # the attack is not for these prompts
-            prompt = scenario.pool[0]
-            if _pictures(matrix.attacks[attack].apply(prompt, seed)) > _pictures(prompt):
-                found.append(slug)
-    return found
+    """Return the scenarios asked under an attack of which it draws a picture for some prompt."""
+    return [
+        slug
+        for slug in _asked(matrix, attack)
+        if any(_drawn(matrix, attack, prompt, seed) for prompt in matrix.scenarios[slug].pool)
+    ]
+
+
+def _asked(matrix: Matrix, attack: str) -> list[str]:
+    """Return the scenarios that are asked under an attack, whatever was selected."""
+    return list(dict.fromkeys(case.scenario for case in matrix.cases if case.attack == attack))
+
+
+def _drawn(matrix: Matrix, attack: str, prompt: Prompt, seed: int) -> bool:
+    """Whether an attack shows a prompt in a picture that is not the prompt's own."""
+    try:
+        attacked = matrix.attacks[attack].apply(prompt, seed)
+    except SafemlrmError:  # the attack is not for this prompt
+        return False
+    return not _pictures(attacked) <= _pictures(prompt)
 
 
 def transcriptions(cell: Cell, identity: Identity, matrix: Matrix, seed: int) -> list[Asked]:
@@ -149,7 +166,7 @@ def canary_key(attack: str, identity: Identity, matrix: Matrix, seed: int) -> st
 
     It is asked of whole pools, so that a smaller profile has the canary of a larger one.
     """
-    digests = (scenario.digest for scenario in matrix.scenarios.values())
+    digests = (matrix.scenarios[slug].digest for slug in _asked(matrix, attack))
     content = "\n".join(("canary/1", QUESTION, str(MOST), *digests))
     pools = sha256(content.encode()).hexdigest()
     return cell_key(identity, pools, matrix.attacks[attack], seed)
@@ -194,8 +211,9 @@ def _chosen(matrix: Matrix, attack: str, seed: int) -> list[Prompt]:
     for prompt in _in_turn(pools):
         if len(found) == MOST:
             break
-        if bare(prompt.phrase):
-            found.setdefault(bare(prompt.phrase), prompt)
+        phrase = bare(prompt.phrase)
+        if phrase and phrase not in found and _drawn(matrix, attack, prompt, seed):
+            found[phrase] = prompt
     return list(found.values())
 
 
@@ -203,8 +221,8 @@ def _in_turn(pools: Iterable[tuple[Prompt, ...]]) -> Iterator[Prompt]:
     return (p for p in chain.from_iterable(zip_longest(*pools)) if p is not None)
 
 
-def _pictures(prompt: Prompt) -> int:
-    return sum(len(turn.images) for turn in prompt.turns)
+def _pictures(prompt: Prompt) -> set[str]:
+    return {image.digest for turn in prompt.turns for image in turn.images}
 
 
 def _question(attacked: Prompt) -> Prompt:

@@ -147,9 +147,11 @@ def _call(giver: str, hook: str, function: Callable[[], object]) -> object:
     try:
         return function()
     except Exception as error:  # a user's code may raise anything
-        said = str(error).partition("\n")[0]
+        # The text of any other error may quote a prompt.
+        known = isinstance(error, OSError | ImportError)
+        said = f": {str(error).partition(chr(10))[0]}" if known else ""
         raise ConfigError(
-            f"{giver}: {hook} raised {type(error).__name__}{_place(error)}: {said}"
+            f"{giver}: {hook} raised {type(error).__name__}{_place(error)}{said}"
         ) from error
 
 

@@ -13,6 +13,11 @@ from safemlrm.extension import ATTACKS, NONE, Extensions
 from safemlrm.prompts import Scenario, load_scenarios
 from safemlrm.types import BASELINE, Attack, Case, Cell, Expectation
 
+OVERWRITES = ("figstep_original", "mm_typo", "mm_sd_typo")
+"""Attacks that may ask in words of their own or of the data set."""
+REWORDS = ("code", "prompt_injection", "refusal_suppression")
+"""Attacks whose effect is in the words that are asked."""
+
 
 @dataclass(frozen=True)
 class Matrix:
@@ -119,8 +124,14 @@ def build_matrix(config: Config, extensions: Extensions = NONE) -> Matrix:
                 f"{config.file}: [attacks.{name}] is [attacks.{twin}] under another name; "
                 "the same questions would be counted twice, so remove one"
             )
-    pairs = {name: (pair.candidate, pair.base) for name, pair in sorted(config.pairs.items())}
     asked = {scenario: _asked(config, scenario, attacks) for scenario in scenarios}
+    for name in attacks:
+        if not any(name in under for under in asked.values()):
+            raise ConfigError(
+                f"{config.file}: [attacks.{name}] is asked of no scenario, since each has a list of "
+                "attacks without it; add it to one, or remove the table"
+            )
+    pairs = {name: (pair.candidate, pair.base) for name, pair in sorted(config.pairs.items())}
     cases = tuple(
         Case(pair, scenario, attack)
         for pair in pairs
@@ -154,6 +165,13 @@ def _attack(config: Config, name: str, known: Mapping[str, Callable[..., Attack]
         raise ConfigError(
             f'{where} kind: "direct" changes nothing, and another attack is applied once; leave '
             "out what does not add to the others"
+        )
+    last = next((kind for kind in reversed(kinds) if kind in OVERWRITES), None)
+    lost = [kind for kind in kinds[: kinds.index(last)] if kind in REWORDS] if last else []
+    if lost:
+        raise ConfigError(
+            f"{where} kind: {last!r} asks in words of its own, so what {lost[0]!r} does before it would "
+            f"be lost; put {lost[0]!r} after it"
         )
     options = config.attacks[name].options
     taken = {kind: sorted(signature(known[kind]).parameters.keys() - {"name"}) for kind in kinds}

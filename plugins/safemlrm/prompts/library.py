@@ -116,14 +116,26 @@ def _library(source: str) -> Iterator[ModuleType]:
 
 def _texts(datasets: ModuleType, file: Path) -> dict[str, object]:
     """Have every field of a CSV file read as text, or "05" becomes 5 and "NA" nothing."""
-    try:
-        names = next(csv.reader(StringIO(read_text(file), newline="")), [])
-    except csv.Error:
-        names = []
+    names, rows = _header(file)
     if not names or len(set(names)) < len(names):
         raise ConfigError(f"{file.name}: the first line must name the columns, each once")
+    for number, fields in enumerate(rows, start=1):
+        if fields and len(fields) != len(names):  # pandas would take the first field for an index
+            raise ConfigError(
+                f"{file.name}, row {number}: {len(fields)} fields, but the header has {len(names)}; put "
+                "a text with a comma into double quotes"
+            )
     features = datasets.Features({name: datasets.Value("string") for name in names})
     return {"features": features, "keep_default_na": False, "na_filter": False}
+
+
+def _header(file: Path) -> tuple[list[str], list[list[str]]]:
+    """Return the first line of a CSV file and the rest; nothing where it is no CSV."""
+    try:
+        names, *rows = csv.reader(StringIO(read_text(file), newline=""))
+    except (csv.Error, ValueError):
+        return [], []
+    return names, rows
 
 
 def _rows(datasets: ModuleType, read: Dataset, name: str, columns: Iterable[str]) -> list[Row]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from safemlrm.errors import ConfigError
@@ -84,6 +84,11 @@ def _mistake(prompt: object) -> str:
         return "has a blank text; write one, or leave the prompt out"
     if not isinstance(prompt.phrase, str):
         return "has no phrase; give the key phrase of its text, or a blank one"
+    if not isinstance(prompt.prefill, str) or not isinstance(prompt.language, str):
+        return "has a prefill or a language that is no text; leave it out"
+    forms = prompt.forms
+    if not isinstance(forms, Mapping) or not all(askable((turn,)) for turn in forms.values()):
+        return "has forms that are no dict of name: Turn; leave them out, or give each a Turn"
     if prompt.expectation not in ("refuse", "help"):
         return f'expects {_kind(prompt.expectation)}; write expectation = "refuse" or "help"'
     return ""

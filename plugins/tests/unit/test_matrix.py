@@ -146,3 +146,17 @@ def test_a_font_that_is_not_installed_is_found_before_anything_is_asked(
     monkeypatch.setenv("XDG_DATA_DIRS", str(tmp_path))
     line = complaint(tmp_path, '[attacks.mine]\nkind = "figstep_original"\nfont = "freemono"')
     assert line.startswith('~/safety.toml: [attacks.mine] font = "freemono" needs FreeMonoBold.ttf')
+
+
+def test_what_a_later_attack_would_overwrite_is_refused(tmp_path: Path) -> None:
+    said = complaint(tmp_path, '[attacks.hard]\nkind = ["refusal_suppression", "figstep_original"]')
+    assert said.endswith(
+        "kind: 'figstep_original' asks in words of its own, so what 'refusal_suppression' does before it "
+        "would be lost; put 'refusal_suppression' after it"
+    )
+    matrix(tmp_path, '[attacks.hard]\nkind = ["figstep_original", "refusal_suppression"]')
+
+
+def test_an_attack_that_no_scenario_is_asked_under_is_refused(tmp_path: Path) -> None:
+    said = complaint(tmp_path, 'attacks = ["direct"]\n[attacks.direct]\n[attacks.figstep]')
+    assert "[attacks.figstep] is asked of no scenario" in said

@@ -109,7 +109,12 @@ def test_a_changed_file_is_read_again(load: Load, tmp_path: Path) -> None:
         (
             "id,text\n1,marzipan\n2\n",
             COLUMNS,
-            "my.csv, row 2: 'text' is blank; write a text, or remove the row",
+            "my.csv, row 2: 1 fields, but the header has 2; put a text with a comma into double quotes",
+        ),
+        (
+            "id,text\n1,first bake, then eat\n2,first stir, then bake\n",
+            COLUMNS,
+            "my.csv, row 1: 3 fields, but the header has 2; put a text with a comma into double quotes",
         ),
         (
             "id,text\n1,marzipan\n1,marzipan cake\n",
