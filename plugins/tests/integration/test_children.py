@@ -213,11 +213,11 @@ def test_a_child_that_cannot_be_understood(monkeypatch: pytest.MonkeyPatch, data
 def test_a_batch_that_cannot_be_read_ends_the_child(monkeypatch: pytest.MonkeyPatch) -> None:
     with Children("fake", scripted(), HERE) as children:
         list(children.ask(batches(1)))
-        with children._children[0]._stdin as pipe:
-            pipe.write(b"\xff garbage")
-            pipe.flush()
-            with pytest.raises(EngineError, match=r"exit code 1: .*UnpicklingError"):
-                list(children.ask(batches(1)))
+        pipe = children._children[0]._stdin
+        pipe.write(b"\xff garbage")
+        pipe.flush()
+        with pytest.raises(EngineError, match=r"exit code 1: .*UnpicklingError"):
+            list(children.ask(batches(1)))
 
 
 CHANGED = (
