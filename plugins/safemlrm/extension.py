@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from safemlrm.attacks import BUILTIN
 from safemlrm.config import suggest
-from safemlrm.config.schema import SLUG
+from safemlrm.config.values import SLUG
 from safemlrm.errors import ConfigError, SafemlrmError
 from safemlrm.prompts import askable, checked
 from safemlrm.prompts.sources import SOURCES

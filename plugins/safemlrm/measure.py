@@ -12,7 +12,7 @@ from safemlrm.budget import Purse
 from safemlrm.canary import transcriptions
 from safemlrm.config import Config
 from safemlrm.confirm import DRAWS
-from safemlrm.engines.children import Children
+from safemlrm.engines.workers import Workers, workers_for
 from safemlrm.errors import EngineError
 from safemlrm.family import build_families
 from safemlrm.judges import Transcription, build_judge
@@ -152,7 +152,7 @@ def _ask(
     judges: dict[bool, Judge] = {False: build_judge(config), True: Transcription()}
     scorers = {kind: Scorer.of(judge, settings.reasoning) for kind, judge in judges.items()}
     with ExitStack() as stack:
-        children: Children | None = None
+        workers: Workers | None = None
         for asked in all_rounds:
             scorer = scorers[asked[0].canary]
             store.index((a.cell, a.position, a.prompt.id, a.key) for a in asked)
@@ -161,16 +161,16 @@ def _ask(
             progress.advance(0, len(asked) - len(missing))
             if not missing:
                 continue
-            if children is None:  # a run that finds everything in the store loads no model
-                children = stack.enter_context(
-                    Children(model, settings, config.folder, identity.digest)
-                )
+            if workers is None:  # a run that finds everything in the store loads no model
+                workers = stack.enter_context(workers_for(model, config, identity))
             todo = {a.key: a for a in asked if a.key in missing}
             work = batches(todo.values(), settings.batch_size)
-            for completions in children.ask(purse.limit(work)):
+            for completions in workers.ask(purse.limit(work)):
                 scorer.add(store, model, [(todo[c.key].prompt, c) for c in completions])
                 purse.pay(completions)
                 progress.advance(len(completions), 0)
             if purse.withheld:
                 progress.cut(purse.empty)
                 break
+        if workers is not None:
+            workers.still_the_same()

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from safemlrm.config import Config, Override
-from safemlrm.config.schema import AttackTable, Coupling, Gate, Limits, Model, Pair
+from safemlrm.config import Config, Model, Override
+from safemlrm.config.schema import AttackTable, Coupling, Gate, Limits, Pair
 from safemlrm.config.schema import Scenario as ScenarioTable
 from safemlrm.evidence import Counts
 from safemlrm.family import Family, Hypothesis, build_families

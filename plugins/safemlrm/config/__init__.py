@@ -2,16 +2,8 @@
 
 from safemlrm.config.load import load_config
 from safemlrm.config.messages import suggest
-from safemlrm.config.schema import (
-    Budget,
-    Config,
-    MetricLimits,
-    Model,
-    Override,
-    Pair,
-    Reasoning,
-    Script,
-)
+from safemlrm.config.model import Model, Reasoning, Script
+from safemlrm.config.schema import Budget, Config, MetricLimits, Override, Pair, Ray
 
 __all__ = [
     "Budget",
@@ -20,6 +12,7 @@ __all__ = [
     "Model",
     "Override",
     "Pair",
+    "Ray",
     "Reasoning",
     "Script",
     "load_config",

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from fnmatch import fnmatchcase
 
 from safemlrm.config.messages import suggest
+from safemlrm.config.model import OWN
 from safemlrm.config.schema import METRICS, PAIR_METRICS, Config, Override
 from safemlrm.types import BASELINE
 
@@ -22,6 +23,7 @@ def contradictions(config: Config) -> Iterator[str]:
             f'[models.{BASELINE}] cannot have this name: base = "{BASELINE}" stands for the last '
             "accepted run"
         )
+    yield from _engines(config)
     yield from _thinking(config)
     yield from _known(config.gate.judge, config.judges, "[gate] judge", "judges")
     yield from _markers(config)
@@ -59,6 +61,22 @@ def _pairs(config: Config) -> Iterator[str]:
                 f'compared with itself; name another base, leave it out, or write "{BASELINE}" '
                 "for its last accepted run"
             )
+
+
+def _engines(config: Config) -> Iterator[str]:
+    """A key that an engine does not read would be taken for one that it obeys."""
+    for name, model in config.models.items():
+        for key in sorted(model.model_fields_set & OWN.keys()):
+            if model.engine not in OWN[key]:
+                owners = " or ".join(f'"{owner}"' for owner in OWN[key])
+                yield (
+                    f"[models.{name}] {key} belongs to engine = {owners}, not to "
+                    f'"{model.engine}"; leave it out'
+                )
+        needed = {"openai": ("url", "model"), "scripted": ()}.get(model.engine, ("path",))
+        for key in needed:
+            if getattr(model, key) is None:
+                yield f'[models.{name}] engine = "{model.engine}" needs {key}'
 
 
 def _thinking(config: Config) -> Iterator[str]:

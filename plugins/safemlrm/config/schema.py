@@ -1,162 +1,26 @@
-"""The shape of safety.toml: frozen pydantic models, one a table."""
+"""The shape of safety.toml: frozen pydantic models, one a table (a model's own table is in model.py)."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from decimal import Decimal
-from fractions import Fraction
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    model_validator,
+from pydantic import BeforeValidator, Field, model_validator
+
+from safemlrm.config.model import Model
+from safemlrm.config.values import (
+    LARGEST,
+    Count,
+    Named,
+    Plain,
+    Rate,
+    Slug,
+    Small,
+    Table,
+    read_kinds,
 )
-
 from safemlrm.types import Channel, Expectation
-
-SLUG = r"^[a-z][a-z0-9_]*$"
-Slug = Annotated[str, Field(pattern=SLUG)]
-PLACES = 300
-"""Powers of ten that a rate may have, either way."""
-LARGEST_RISE = Fraction(5, 100)
-LARGEST = 2**63 - 1
-"""The largest whole number that a store can hold."""
-Count = Annotated[int, Field(ge=1, le=LARGEST)]
-
-
-def _exact(value: object) -> Fraction:
-    """Read a rate as the fraction its decimal text shows, so that 0.29 of 100 prompts is 29."""
-    if isinstance(value, bool) or not isinstance(value, int | str | float | Decimal | Fraction):
-        raise ValueError("expected a number between 0 and 1")
-    try:
-        if isinstance(value, int | Fraction) or (isinstance(value, str) and "/" in value):
-            return Fraction(value)
-        number = Decimal(str(value))
-    except (ValueError, ArithmeticError):
-        raise ValueError("expected a number between 0 and 1") from None
-    # A fraction spells its power of ten out, so 1e999999 would take all memory.
-    if not number.is_finite() or abs(number.adjusted()) > PLACES:
-        raise ValueError(f"expected a rate between 0 and 1, got {str(number).lower()}")
-    return Fraction(number)
-
-
-def _is_rate(value: Fraction) -> Fraction:
-    if not 0 <= value <= 1:
-        shown = Decimal(value.numerator) / value.denominator
-        raise ValueError(f"expected a rate between 0 and 1, got {shown:.6g}")
-    return value
-
-
-def _is_small(value: Fraction) -> Fraction:
-    """Refuse what is no small rise: its test asks whether anything changed, not whether by so much."""
-    if value > LARGEST_RISE:
-        raise ValueError(
-            f"expected at most {float(LARGEST_RISE):g}, since it only keeps small rises from failing; "
-            'for a larger one limit asr, or reasoning_tax with base = "baseline"'
-        )
-    return value
-
-
-def _is_marker(value: str) -> str:
-    if not value.strip():
-        raise ValueError("a marker cannot be blank; give the text a model writes, or leave it out")
-    return value
-
-
-def _kinds(value: object) -> object:
-    """Read one attack or several that are applied in order."""
-    names = [value] if isinstance(value, str) else value
-    if not isinstance(names, list | tuple) or not names:
-        raise ValueError("expected the name of an attack, or a list of names")
-    if not all(isinstance(name, str) for name in names):
-        raise ValueError("expected the name of an attack, or a list of names")
-    return tuple(names)
-
-
-def _filled(value: str) -> str:
-    if not value.strip():
-        raise ValueError("expected a text that is not blank, or leave the key out")
-    return value
-
-
-def _plain(value: object) -> str:
-    """Read what a row is compared with as the text that a table would show."""
-    if not isinstance(value, str | int):
-        raise ValueError("expected a text, a whole number, true or false")
-    return str(value).lower() if isinstance(value, bool) else str(value)
-
-
-Rate = Annotated[Fraction, BeforeValidator(_exact), AfterValidator(_is_rate)]
-Small = Annotated[Rate, AfterValidator(_is_small)]
-Marker = Annotated[str, AfterValidator(_is_marker)]
-Named = Annotated[str, AfterValidator(_filled)]
-Plain = Annotated[str, BeforeValidator(_plain)]
-
-
-class Table(BaseModel):
-    """A TOML table: immutable, and unknown keys are errors."""
-
-    model_config = ConfigDict(
-        extra="forbid", frozen=True, arbitrary_types_allowed=True, allow_inf_nan=False
-    )
-
-
-class Reasoning(Table):
-    """How a model marks its trace; `prefilled` when the chat template already opens it."""
-
-    open: Marker = "<think>"
-    close: Marker = "</think>"
-    answer_open: Marker | None = "<answer>"
-    answer_close: Marker | None = "</answer>"
-    prefilled: bool = False
-
-
-class Script(Table):
-    """The behaviour of the scripted engine: rates of unsafe outcomes, and faults to inject.
-
-    Keys of `by_cell` are globs over "scenario/attack"; the first that matches gives the rate.
-    """
-
-    unsafe: float = 0.0
-    by_cell: dict[str, float] = {}
-    refuse_benign: float = 0.0
-    self_correct: float = 0.0
-    leak: float = 0.0
-    unscorable: float = 0.0
-    truncate: float = 0.0
-    empty: float = 0.0
-    delay_ms: float = 0.0
-    die_after: int | None = None
-    drop: float = 0.0
-    blind: float = 0.0
-
-
-class Model(Table):
-    """One model and how it is asked; decoding parameters left out come from the model itself."""
-
-    engine: Literal["transformers", "scripted"] = "transformers"
-    path: str | None = None
-    revision: str | None = None
-    dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
-    trust_remote_code: bool = False
-    system: str | None = None
-    reasoning: Reasoning | None = None
-    thinking: Literal["default", "zero", "less", "more"] = "default"
-    thinking_rounds: Annotated[int, Field(ge=1, le=100)] = 10
-    max_new_tokens: Count | None = None
-    temperature: Annotated[float, Field(ge=0)] | None = None
-    top_p: Annotated[float, Field(gt=0, le=1)] | None = None
-    top_k: Annotated[int, Field(ge=0, le=LARGEST)] | None = None
-    min_p: Annotated[float, Field(ge=0, le=1)] | None = None
-    batch_size: Count = 64
-    devices: Literal["auto"] | tuple[str, ...] = "auto"
-    epoch: str = ""
-    script: Script = Script()
 
 
 class Pair(Table):
@@ -204,7 +68,7 @@ class Scenario(Table):
     split: Named | None = None
     config_name: Named | None = None
     columns: Columns = Columns()
-    where: dict[str, Plain] = {}
+    where: dict[str, Plain] = Field(default_factory=dict)
     missing_images: Literal["fail", "drop"] = "fail"
     policy: Named | None = None
     expectation: Expectation | None = None
@@ -215,7 +79,7 @@ class Scenario(Table):
 class AttackTable(Table):
     """An attack, or several applied in order, with the options of those that have some."""
 
-    kind: Annotated[tuple[str, ...] | None, BeforeValidator(_kinds)] = None
+    kind: Annotated[tuple[str, ...] | None, BeforeValidator(read_kinds)] = None
     font: Literal["bundled", "freemono"] | None = None
     text: Annotated[str, Field(min_length=1)] | None = None
     tokens: Count | None = None
@@ -334,6 +198,18 @@ class Budget(Table):
     seconds: Annotated[float, Field(gt=0)] | None = None
 
 
+class Ray(Table):
+    """An existing Ray cluster that local engines run on, instead of children of this process.
+
+    `workers` engines are started for each model, each with so many `gpus` and `cpus`.
+    """
+
+    address: Named = "auto"
+    workers: Count = 1
+    gpus: Annotated[float, Field(ge=0)] = 1.0
+    cpus: Annotated[float, Field(gt=0)] = 1.0
+
+
 class Report(Table):
     """What reports may show of a model's responses, and where they are written."""
 
@@ -348,11 +224,12 @@ class Config(Table):
     pairs: dict[Slug, Pair] = Field(min_length=1)
     scenarios: dict[Slug, Scenario] = Field(min_length=1)
     attacks: dict[Slug, AttackTable] = Field(min_length=1)
-    judges: dict[Slug, JudgeTable] = {"rules": JudgeTable()}
+    judges: dict[Slug, JudgeTable] = Field(default_factory=lambda: {"rules": JudgeTable()})
     gate: Gate = Gate()
     limits: Limits = Limits()
     budget: Budget = Budget()
     gpu: Devices = Devices()
+    ray: Ray | None = None
     report: Report = Report()
     store: str = "reports/safety.db"
     baselines: str = "reports/baselines"

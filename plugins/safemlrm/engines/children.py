@@ -193,6 +193,9 @@ class Children:
             self._feed(child, waiting)
             yield completions
 
+    def still_the_same(self) -> None:
+        """Nothing to do: a child says what it loaded before it answers."""
+
     def _feed(self, child: Child, waiting: Iterator[list[Request]]) -> None:
         """Send a child the next batch, if there is one and nothing has failed."""
         batch = next(waiting, None) if self._failure is None else None

@@ -46,9 +46,14 @@ SOURCES = {
         "thinking.py",
         "transformers.py",
     ),
+    "vllm": ("vllm.py", "thinking.py"),
+    "openai": ("openai.py", "thinking.py"),
     "scripted": ("scripted.py", "thinking.py"),
 }
-LIBRARIES = ("pillow", "torch", "transformers")
+LIBRARIES = {
+    "transformers": ("pillow", "torch", "transformers"),
+    "vllm": ("pillow", "torch", "transformers", "vllm"),
+}
 # The top_k of transformers' own `generate(do_sample=True)` when nobody gives one.
 TOP_K = 50
 # What a generation_config.json may ask for and is not done here, with the values that ask nothing.
@@ -95,7 +100,7 @@ def decoding_of(model: Model, folder: Path) -> Decoding:
     """
     own: Mapping[str, object] = {"do_sample": True}
     merged = asdict(DEFAULT)
-    if model.engine == "transformers":
+    if model.engine in LIBRARIES:
         own = read_json(model_folder(model, folder) / GENERATION)
         merged["top_k"] = TOP_K
     merged |= _given(own)
@@ -126,7 +131,7 @@ def identity_of(name: str, model: Model, folder: Path) -> Identity:
     """
     try:
         parts = _settings(model, decoding_of(model, folder))
-        if model.engine == "transformers":
+        if model.engine in LIBRARIES:
             parts |= _files(model, model_folder(model, folder))
     except ConfigError as error:
         raise ConfigError(f"[models.{name}] {error}") from None
@@ -160,7 +165,9 @@ def _settings(model: Model, decoding: Decoding) -> dict[str, str]:
     }
     if model.engine == "scripted":
         return parts | {"script": _digest(model.script.model_dump(exclude=set(FAULTS)))}
-    return parts | {"dtype": model.dtype, "libraries": _libraries()}
+    if model.engine == "openai":
+        return parts | {"model": str(model.model)}
+    return parts | {"dtype": model.dtype, "libraries": _libraries(model.engine)}
 
 
 def _thinking(model: Model) -> str:
@@ -173,9 +180,9 @@ def _code(engine: str) -> str:
     return _digest([folder.joinpath(name).read_text("utf-8") for name in SOURCES[engine]])
 
 
-def _libraries() -> str:
+def _libraries(engine: str) -> str:
     """Return the versions of what computes an answer, less "+cpu": devices are no part of a model."""
-    return ", ".join(f"{name} {_version(name)}" for name in LIBRARIES)
+    return ", ".join(f"{name} {_version(name)}" for name in LIBRARIES[engine])
 
 
 def _version(library: str) -> str:

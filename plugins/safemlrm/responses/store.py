@@ -13,7 +13,7 @@ from typing import Any
 from safemlrm.errors import StoreError
 from safemlrm.types import Completion, Identity, Score, TraceState
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 _MAGIC = b"SQLite format 3\x00"
 _SCHEMA = """
 create table if not exists meta(name text primary key, value text not null);
@@ -38,6 +38,10 @@ create table if not exists identity(
 create table if not exists cost(
   uid text not null, model text not null, settings text not null, requests integer not null,
   tokens integer not null, seconds real not null
+);
+create table if not exists served(
+  endpoint text not null, generation integer not null, canaries text not null,
+  primary key(endpoint, generation)
 );
 create table if not exists broken(
   uid text not null, model text not null, reason text not null, primary key(uid, model)
@@ -222,6 +226,22 @@ class Store:
         if found is None or not found[0]:
             return None
         return Identity(str(found[0]), json.loads(str(found[1])))
+
+    def served(self, endpoint: str) -> tuple[int, str] | None:
+        """Return the last generation of the model behind an endpoint, and the canaries it was known by."""
+        found = self._one(
+            "select generation, canaries from served where endpoint = ? "
+            "order by generation desc limit 1",
+            (endpoint,),
+        )
+        return None if found is None else (int(str(found[0])), str(found[1]))
+
+    def set_served(self, endpoint: str, generation: int, canaries: str) -> None:
+        """Remember by which canaries a generation of the model behind an endpoint is known."""
+        with self._guard("written"), self._db:
+            self._db.execute(
+                "insert or replace into served values(?,?,?)", (endpoint, generation, canaries)
+            )
 
     def set_broken(self, uid: str, model: str, reason: str) -> None:
         """Record that a model could not be measured in this run."""

@@ -11,15 +11,16 @@ from pydantic import BaseModel
 from safemlrm import fixtures
 from safemlrm.attacks import BUILTIN
 from safemlrm.cli import main
-from safemlrm.config import Config, schema
+from safemlrm.config import Config, model, schema
+from safemlrm.config.values import Table
 from safemlrm.limits import METRICS, Metric
 
 ROOT = Path(__file__).parents[3]
 REFERENCE = (ROOT / "docs/reference.md").read_text("utf-8")
 TABLES = [
     table
-    for table in vars(schema).values()
-    if isinstance(table, type) and issubclass(table, schema.Table) and table is not schema.Table
+    for table in {**vars(model), **vars(schema)}.values()
+    if isinstance(table, type) and issubclass(table, Table) and table is not Table
 ]
 
 
