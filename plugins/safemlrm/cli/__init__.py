@@ -7,6 +7,7 @@ import click
 from safemlrm.cli.accept import accept
 from safemlrm.cli.measure import measure
 from safemlrm.cli.prompts import prompts
+from safemlrm.cli.store import store
 from safemlrm.cli.tune import tune
 
 
@@ -20,3 +21,4 @@ main.add_command(prompts)
 main.add_command(measure)
 main.add_command(accept)
 main.add_command(tune)
+main.add_command(store)

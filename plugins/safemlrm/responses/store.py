@@ -6,78 +6,16 @@ import json
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from safemlrm.errors import StoreError
-from safemlrm.types import Completion, Identity, Score, TraceState
+from safemlrm.responses.opening import connect
+from safemlrm.responses.rows import Cost, Row, Scored, Seen, row_of, score_row
+from safemlrm.types import Completion, Identity
 
-SCHEMA_VERSION = 3
-_MAGIC = b"SQLite format 3\x00"
-_SCHEMA = """
-create table if not exists meta(name text primary key, value text not null);
-create table if not exists completion(
-  key text primary key, model text not null, prompt text not null, text text not null,
-  finish text not null, prompt_tokens integer not null, completion_tokens integer not null
-) without rowid;
-create table if not exists score(
-  key text not null, scorer text not null, state text not null,
-  prefilled integer not null, multiple integer not null,
-  reasoning integer, answer integer, "full" integer, refused integer, helped integer,
-  path text not null, primary key(key, scorer)
-) without rowid;
-create table if not exists cell(
-  cell text not null, position integer not null, prompt text not null, key text not null,
-  primary key(cell, position)
-) without rowid;
-create table if not exists identity(
-  id integer primary key autoincrement, uid text not null, model text not null,
-  settings text not null, digest text not null, parts text not null
-);
-create table if not exists cost(
-  uid text not null, model text not null, settings text not null, requests integer not null,
-  tokens integer not null, seconds real not null
-);
-create table if not exists served(
-  endpoint text not null, generation integer not null, canaries text not null,
-  primary key(endpoint, generation)
-);
-create table if not exists broken(
-  uid text not null, model text not null, reason text not null, primary key(uid, model)
-);
-"""
-
-
-@dataclass(frozen=True, slots=True)
-class Scored:
-    """A score with the trace state it was given for."""
-
-    score: Score
-    state: TraceState
-    prefilled: bool = False
-    multiple: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Cost:
-    """What asking took: requests, tokens read and written, seconds with loading the model."""
-
-    requests: int = 0
-    tokens: int = 0
-    seconds: float = 0.0
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One asked prompt of a cell; `scored` is None where no judge has seen the completion."""
-
-    position: int
-    prompt: str
-    key: str
-    finish: str
-    completion_tokens: int
-    scored: Scored | None
+__all__ = ["Cost", "Row", "Scored", "Seen", "Store"]
 
 
 class Store:
@@ -88,24 +26,8 @@ class Store:
 
     def __init__(self, path: Path, *, read_only: bool = False) -> None:
         self.path = path
-        self._read_only = read_only
         with self._guard("opened"):
-            if read_only and not path.is_file():
-                raise StoreError(
-                    f"{path}: there is no store yet; measure first, by pytest without --safety-replay "
-                    "or by `safemlrm measure`"
-                )
-
-            if not read_only:
-                path.parent.mkdir(parents=True, exist_ok=True)
-            _refuse_a_cut(path)
-            mode = "ro" if read_only else "rwc"
-            address = f"{path.resolve().as_uri()}?mode={mode}"
-            self._db = sqlite3.connect(address, uri=True, timeout=60)
-            if not read_only:
-                self._db.execute("pragma journal_mode=wal")
-                self._db.execute("pragma synchronous=normal")
-            self._check_schema()
+            self._db = connect(path, read_only=read_only)
 
     def close(self) -> None:
         """Release the file."""
@@ -154,17 +76,17 @@ class Store:
         scores: Sequence[tuple[str, Scored]],
     ) -> None:
         """Commit a batch of (prompt id, completion) and (key, score) in one transaction."""
-        with self._guard("written"), self._db:
-            self._db.executemany(
+        with self.writing() as db:
+            db.executemany(
                 "insert or ignore into completion values(?,?,?,?,?,?,?)",
                 [
                     (c.key, model, prompt, c.text, c.finish, c.prompt_tokens, c.completion_tokens)
                     for prompt, c in completions
                 ],
             )
-            self._db.executemany(
+            db.executemany(
                 "insert or replace into score values(?,?,?,?,?,?,?,?,?,?,?)",
-                [_score_row(key, scorer, scored) for key, scored in scores],
+                [score_row(key, scorer, scored) for key, scored in scores],
             )
 
     def completions(self, keys: Iterable[str]) -> dict[str, Completion]:
@@ -179,8 +101,8 @@ class Store:
 
     def index(self, entries: Iterable[tuple[str, int, str, str]]) -> None:
         """Record (cell, position, prompt id, completion key) of the cells' orders."""
-        with self._guard("written"), self._db:
-            self._db.executemany("insert or replace into cell values(?,?,?,?)", entries)
+        with self.writing() as db:
+            db.executemany("insert or replace into cell values(?,?,?,?)", entries)
 
     def rows(self, cell: str, scorer: str, prompts: int) -> list[Row]:
         """Return what is stored of a cell's first `prompts` prompts, in order; gaps are left out."""
@@ -191,7 +113,7 @@ class Store:
           left join score s on s.key = c.key and s.scorer = ?
           where c.cell = ? and c.position < ? order by c.position"""
         with self._guard("read"):
-            return [_row(*r) for r in self._db.execute(query, (scorer, cell, prompts))]
+            return [row_of(*r) for r in self._db.execute(query, (scorer, cell, prompts))]
 
     def asked(self, cell: str, prompts: int) -> int:
         """Return how many of a cell's first prompts were asked, whether or not an answer came."""
@@ -206,10 +128,13 @@ class Store:
         """Remember what a model is in a run, for readers without its weights; None if it is unreadable."""
         found = identity or Identity("")
         parts = json.dumps(dict(found.parts), sort_keys=True)
-        with self._guard("written"), self._db:
-            self._db.execute(
-                "insert into identity(uid, model, settings, digest, parts) values(?,?,?,?,?)",
-                (uid, model, settings, found.digest, parts),
+        now = datetime.now(UTC).isoformat(timespec="seconds")
+        with self.writing() as db:
+            # A clock that is set back does not make this run an earlier one.
+            db.execute(
+                "insert into identity(uid, model, settings, digest, parts, at) select "
+                "?,?,?,?,?, max(?, coalesce((select max(at) from identity), ''))",
+                (uid, model, settings, found.digest, parts, now),
             )
 
     def identity(self, model: str, settings: str, uid: str | None = None) -> Identity | None:
@@ -221,11 +146,22 @@ class Store:
         if uid is not None:
             where += " and uid = ?"
             values.append(uid)
-        query = f"select digest, parts from identity where {where} order by id desc limit 1"
+        query = (
+            f"select digest, parts from identity where {where} order by at desc, id desc limit 1"
+        )
         found = self._one(query, tuple(values))
         if found is None or not found[0]:
             return None
         return Identity(str(found[0]), json.loads(str(found[1])))
+
+    def identities(self) -> list[Seen]:
+        """Return what every model was each time it was looked at, the last look last."""
+        query = "select uid, model, settings, digest, parts, at from identity order by at, id"
+        with self._guard("read"):
+            return [
+                Seen(uid, model, settings, Identity(digest, json.loads(parts)), at)
+                for uid, model, settings, digest, parts, at in self._db.execute(query)
+            ]
 
     def served(self, endpoint: str) -> tuple[int, str] | None:
         """Return the last generation of the model behind an endpoint, and the canaries it was known by."""
@@ -238,15 +174,15 @@ class Store:
 
     def set_served(self, endpoint: str, generation: int, canaries: str) -> None:
         """Remember by which canaries a generation of the model behind an endpoint is known."""
-        with self._guard("written"), self._db:
-            self._db.execute(
+        with self.writing() as db:
+            db.execute(
                 "insert or replace into served values(?,?,?)", (endpoint, generation, canaries)
             )
 
     def set_broken(self, uid: str, model: str, reason: str) -> None:
         """Record that a model could not be measured in this run."""
-        with self._guard("written"), self._db:
-            self._db.execute("insert or replace into broken values(?,?,?)", (uid, model, reason))
+        with self.writing() as db:
+            db.execute("insert or replace into broken values(?,?,?)", (uid, model, reason))
 
     def broken(self, uid: str, model: str) -> str | None:
         """Return why a model could not be measured in this run, None if it could."""
@@ -255,8 +191,8 @@ class Store:
 
     def add_cost(self, uid: str, model: str, settings: str, cost: Cost) -> None:
         """Record what asking a model cost in this run."""
-        with self._guard("written"), self._db:
-            self._db.execute(
+        with self.writing() as db:
+            db.execute(
                 "insert into cost values(?,?,?,?,?,?)",
                 (uid, model, settings, cost.requests, cost.tokens, cost.seconds),
             )
@@ -274,21 +210,24 @@ class Store:
         found = self._one("select count(*) from completion", ())
         return int(str(found[0])) if found else 0
 
-    # -- inside
+    # -- for what looks at a whole store
 
-    def _check_schema(self) -> None:
-        if not self._read_only:
-            self._db.executescript(_SCHEMA)
-            self._db.execute(
-                "insert or ignore into meta values('schema_version', ?)", (str(SCHEMA_VERSION),)
-            )
-            self._db.commit()
-        found = self._db.execute("select value from meta where name = 'schema_version'").fetchone()
-        if found is None or found[0] != str(SCHEMA_VERSION):
-            raise StoreError(
-                f"{self.path}: written by another version (schema {found and found[0]}, this one "
-                f"reads {SCHEMA_VERSION}); move the file away or install the version that wrote it"
-            )
+    @contextmanager
+    def reading(self) -> Iterator[sqlite3.Connection]:
+        """Lend the connection for reading; what SQLite complains of is a `StoreError`."""
+        with self._guard("read"):
+            yield self._db
+
+    @contextmanager
+    def writing(self) -> Iterator[sqlite3.Connection]:
+        """Lend the connection for one transaction; an error takes everything in it back."""
+        with self._guard("written"), self._db:
+            # The right to write comes first: what reads before it writes would fail where another
+            # process wrote in between.
+            self._db.execute("begin immediate")
+            yield self._db
+
+    # -- inside
 
     def _absent(self, query: str, keys: Iterable[str], more: tuple[str, ...] = ()) -> set[str]:
         wanted = set(keys)
@@ -318,58 +257,3 @@ class Store:
                 f"{self.path}: the store could not be {verb} ({error}); what was committed before "
                 "is kept. Check free space and permissions, or set another store in safety.toml"
             ) from error
-
-
-def _refuse_a_cut(path: Path) -> None:
-    """Refuse a file that is shorter than its header says: SQLite would read zeros for what is gone.
-
-    With a journal beside it the file may rightly be behind; SQLite then recovers it.
-    """
-    journal = Path(f"{path}-wal")
-    if not path.is_file() or (journal.is_file() and journal.stat().st_size):
-        return
-    with path.open("rb") as file:
-        header = file.read(100)
-    size = path.stat().st_size
-    if not header.startswith(_MAGIC) or size == 0:
-        return
-    page = int.from_bytes(header[16:18], "big")
-    expected = int.from_bytes(header[28:32], "big") * (65536 if page == 1 else page)
-    if size != expected:
-        raise StoreError(
-            f"{path}: the store is damaged: it has {size} bytes and should have {expected}; "
-            "restore a copy, or move it away to ask everything again"
-        )
-
-
-def _score_row(key: str, scorer: str, scored: Scored) -> tuple[object, ...]:
-    s = asdict(scored.score)
-    channels = (s["reasoning"], s["answer"], s["full"], s["refused"], s["helped"], s["path"])
-    return (key, scorer, scored.state.value, scored.prefilled, scored.multiple, *channels)
-
-
-def _row(
-    position: int,
-    prompt: str,
-    key: str,
-    finish: str,
-    tokens: int,
-    state: str | None,
-    prefilled: int,
-    multiple: int,
-    reasoning: int | None,
-    answer: int | None,
-    full: int | None,
-    refused: int | None,
-    helped: int | None,
-    path: str,
-) -> Row:
-    if state is None:
-        return Row(position, prompt, key, finish, tokens, None)
-    score = Score(reasoning, answer, full, _yes_no(refused), _yes_no(helped), path)
-    scored = Scored(score, TraceState(state), bool(prefilled), bool(multiple))
-    return Row(position, prompt, key, finish, tokens, scored)
-
-
-def _yes_no(value: int | None) -> bool | None:
-    return None if value is None else bool(value)

@@ -106,6 +106,30 @@ def test_a_full_disk_stops_the_run_in_one_line_and_keeps_what_was_stored(project
     assert f"from the store {kept}," in freed.stdout
 
 
+def test_a_merge_on_a_full_disk_is_one_line_and_adds_nothing(tmp_path: Path) -> None:
+    filled(tmp_path / "other.db", 2000)
+    rows = filled(tmp_path / "own.db", 20)
+
+    def limit() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
+
+    command = [sys.executable, "-c", "from safemlrm.cli import main; main()", "store", "merge"]
+    full = subprocess.run(
+        [*command, "other.db", "--into", "own.db"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        preexec_fn=limit,
+        check=False,
+    )
+    assert full.returncode == 1
+    assert full.stderr.startswith("Error: own.db: the store could not be written (")
+    assert len(full.stderr.splitlines()) == 1
+    with Store(tmp_path / "own.db", read_only=True) as store:
+        assert store.count() == 20
+        assert store.rows("cell", "rules", 2000) == rows
+
+
 def test_a_reports_folder_that_cannot_be_written_is_named_and_fails_the_run(project: Path) -> None:
     (project / "reports").write_text("in the way", "utf-8")
     blocked = gate(project)

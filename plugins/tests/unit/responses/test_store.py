@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -70,6 +71,25 @@ def test_what_a_run_leaves_for_its_tests(tmp_path: Path) -> None:
 def test_a_missing_store_says_how_to_get_one(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match="no store yet; measure first"):
         Store(tmp_path / "s.db", read_only=True)
+
+
+def test_opening_waits_for_a_process_that_writes_without_a_log(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SQLite refuses at once to change the journal of a file that somebody writes into."""
+    path = tmp_path / "s.db"
+    waits = []
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("begin immediate")
+
+        def pause(_: float) -> None:
+            waits.append(1)
+            if len(waits) == 3:
+                other.execute("rollback")
+
+        monkeypatch.setattr("safemlrm.responses.opening.time.sleep", pause)
+        with Store(path) as store:
+            assert (store.count(), len(waits)) == (0, 3)
 
 
 def test_another_schema_version_is_refused_and_left_alone(tmp_path: Path) -> None:
