@@ -20,6 +20,10 @@ class EngineError(SafemlrmError):
     """A model could not be loaded or stopped answering."""
 
 
+class ModelChanged(EngineError):
+    """Another model answers in the place of the one that was identified; the two are never pooled."""
+
+
 class StoreError(SafemlrmError):
     """The store of responses cannot be read or written."""
 

@@ -2,29 +2,32 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from itertools import chain
 from time import monotonic
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from safemlrm.budget import Purse
 from safemlrm.canary import transcriptions
 from safemlrm.config import Config
 from safemlrm.confirm import DRAWS
 from safemlrm.engines.workers import Workers, workers_for
-from safemlrm.errors import EngineError
+from safemlrm.errors import EngineError, ModelChanged
 from safemlrm.family import build_families
 from safemlrm.judges import Transcription, build_judge
 from safemlrm.matrix import Matrix
 from safemlrm.plan import Plan, Work
-from safemlrm.preflight import look_at_models
+from safemlrm.preflight import look_at_models, retire
 from safemlrm.reading import Cells, settings_key
 from safemlrm.responses.scoring import Scorer
 from safemlrm.responses.store import Cost, Store
 from safemlrm.rounds import Asked, attacked, batches, rounds
 from safemlrm.types import Identity, Judge
 from safemlrm.watch import Watch
+
+log = logging.getLogger(__name__)
 
 
 class Progress(Protocol):
@@ -49,6 +52,14 @@ class Progress(Protocol):
         """The model's work is done."""
 
 
+@runtime_checkable
+class Speaking(Protocol):
+    """A progress that also says what a person should know before a model is asked."""
+
+    def note(self, text: str) -> None:
+        """Show a sentence."""
+
+
 def measure(
     plan: Plan, config: Config, matrix: Matrix, store: Store, uid: str, progress: Progress
 ) -> None:
@@ -62,7 +73,8 @@ def measure(
     watch = Watch(Cells(config, matrix, store, uid), families, plan.cases)
     purse = Purse(config.budget)
     with store.lock(progress.wait):
-        identities = look_at_models(plan, config, matrix, store, uid)
+        note = progress.note if isinstance(progress, Speaking) else log.warning
+        identities = look_at_models(plan, config, matrix, store, uid, note)
         for model, identity in identities.items():
             try:
                 if isinstance(identity, EngineError):
@@ -77,6 +89,8 @@ def measure(
                 with _account(model, config, store, uid, purse):
                     _ask(model, identity, asked, config, store, progress, purse)
             except EngineError as error:
+                if isinstance(error, ModelChanged) and isinstance(identity, Identity):
+                    retire(model, config, store, uid, identity)
                 store.set_broken(uid, model, str(error))
                 progress.broken(str(error))
             else:

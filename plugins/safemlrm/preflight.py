@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import logging
+from collections.abc import Callable, Mapping
 
-from safemlrm.config import Config
+from safemlrm.config import Config, Model
 from safemlrm.engines.folder import reads_text_only
-from safemlrm.engines.identity import identity_of
+from safemlrm.engines.identity import identity_of, with_generation
+from safemlrm.engines.served import QUESTIONS, Served, endpoint_of, see
 from safemlrm.errors import ConfigError, EngineError
 from safemlrm.matrix import Matrix
 from safemlrm.plan import Plan
@@ -15,15 +17,27 @@ from safemlrm.reading import settings_key
 from safemlrm.responses.store import Store
 from safemlrm.types import Identity
 
+log = logging.getLogger(__name__)
+RETIRED = ""
+"""Stands for the canaries of a generation that ended in the middle of a run: nothing is like it."""
+
 
 def look_at_models(
-    plan: Plan, config: Config, matrix: Matrix, store: Store, uid: str
+    plan: Plan,
+    config: Config,
+    matrix: Matrix,
+    store: Store,
+    uid: str,
+    note: Callable[[str], None] = log.warning,
 ) -> dict[str, Identity | EngineError]:
     """Return what every model of a plan is, or why it cannot be read, and remember it for the readers.
 
-    Raises `ConfigError` where the configuration asks of a model what it cannot do.
+    `note` is told what a person should know of a model before it is asked. Raises `ConfigError` where
+    the configuration asks of a model what it cannot do; nothing was asked of any by then.
     """
-    identities = {model: _identify(model, config, store, uid) for model in plan.models}
+    for model in plan.models:
+        _check_turns(model, plan, config, matrix)
+    identities = {model: _identify(model, config, store, uid, note) for model in plan.models}
     _check_confirm(config, identities)
     for model, identity in identities.items():
         if isinstance(identity, Identity):
@@ -31,16 +45,68 @@ def look_at_models(
     return identities
 
 
-def _identify(model: str, config: Config, store: Store, uid: str) -> Identity | EngineError:
+def retire(model: str, config: Config, store: Store, uid: str, identity: Identity) -> None:
+    """End the generation of a model that changed behind its address: no run reads its answers again."""
+    settings = config.models[model]
+    store.set_served(endpoint_of(settings), int(identity.parts["generation"]), RETIRED)
+    store.set_identity(uid, model, settings_key(settings), None)
+
+
+def _identify(
+    model: str, config: Config, store: Store, uid: str, note: Callable[[str], None]
+) -> Identity | EngineError:
     """Record what a model is now, so that its answers are found without its weights later."""
     settings = config.models[model]
     try:
         identity = identity_of(model, settings, config.folder)
+        if settings.engine == "openai":
+            identity = _recognise(model, settings, identity, store, note)
     except EngineError as error:
         store.set_identity(uid, model, settings_key(settings), None)
         return error
     store.set_identity(uid, model, settings_key(settings), identity)
     return identity
+
+
+def _recognise(
+    name: str, settings: Model, identity: Identity, store: Store, note: Callable[[str], None]
+) -> Identity:
+    """Tell whether a server still has the model whose answers are stored, or the next generation."""
+    endpoint, now = endpoint_of(settings), see(name, settings)
+    if not now.canaries:
+        note(
+            f"model {name}: none of {len(QUESTIONS)} canaries is answered alike twice, so that only "
+            "what the server reports of itself would show that it has another model"
+        )
+    generation, known = store.served(endpoint) or (-1, RETIRED)
+    why = "it changed in the middle of a run"
+    if known != RETIRED:
+        why = Served.from_json(known).unlike(now)
+        if not why:
+            return with_generation(identity, generation, known)
+    generation, known = generation + 1, now.to_json()
+    if generation:
+        note(
+            f"model {name}: another model than before answers at this address ({why}); nothing of the "
+            f"earlier one is used, and all is asked again (generation {generation})"
+        )
+    store.set_served(endpoint, generation, known)
+    return with_generation(identity, generation, known)
+
+
+def _check_turns(model: str, plan: Plan, config: Config, matrix: Matrix) -> None:
+    """Raise `ConfigError` when an attack begins the turn of a model whose server cannot go on with it."""
+    settings = config.models[model]
+    if settings.engine != "openai" or settings.continue_turn:
+        return
+    for item in plan.of(model):
+        first = matrix.scenarios[item.cell.scenario].pool[0]
+        if matrix.attacks[item.cell.attack].apply(first, config.gate.seed).prefill:
+            raise ConfigError(
+                f"{config.file}: [attacks.{item.cell.attack}] begins the model's turn, which a chat API "
+                f"does not offer; set continue_turn = true in [models.{model}] if its server can go on "
+                "with a turn (continue_final_message, as vLLM and SGLang can), or leave the attack out"
+            )
 
 
 def _check_sight(model: str, plan: Plan, config: Config, matrix: Matrix) -> None:

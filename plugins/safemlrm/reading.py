@@ -30,9 +30,16 @@ FILES = ("weights", "config", "processor", "chat_template", "script")
 """The parts of an identity that a replay can compare on any machine."""
 
 
+HOW = {"batch_size", "devices", "connections", "timeout", "key_env"}
+"""Keys of a model's table that say how it is asked, and cannot change an answer."""
+
+
 def settings_key(settings: Model) -> str:
-    """Identify a model's table in safety.toml, less what cannot change an answer."""
-    return settings.model_dump_json(exclude={"batch_size", "devices"})
+    """Identify a model's table in safety.toml, less what cannot change an answer.
+
+    The store keeps this text; addresses write themselves without what must not be shown.
+    """
+    return settings.model_dump_json(exclude=HOW)
 
 
 @dataclass(frozen=True)
@@ -46,6 +53,7 @@ class Cells:
     _past: dict[str, Past] = field(default_factory=dict, repr=False)
     _checked: set[str] = field(default_factory=set, repr=False)
     _legible: dict[Cell, Legibility | None] = field(default_factory=dict, repr=False)
+    _draws: dict[str, bool] = field(default_factory=dict, repr=False)
 
     def candidate(self, case: Case) -> CellResult:
         """Return what is stored of the candidate's cell of a case; errors as for `evaluate`."""
@@ -148,7 +156,11 @@ class Cells:
 
     def _legibility(self, cell: Cell) -> Legibility | None:
         limit, seed = self.config.gate.legibility, self.config.gate.seed
-        if not limit or not draws(self.matrix, cell.attack, seed):
+        if not limit:
+            return None
+        if cell.attack not in self._draws:  # it applies the attack to whole pools, for every model
+            self._draws[cell.attack] = bool(draws(self.matrix, cell.attack, seed))
+        if not self._draws[cell.attack]:
             return None
         index = canary_key(cell.attack, self._known(cell.model), self.matrix, seed)
         scorer = Scorer.of(Transcription(), self.config.models[cell.model].reasoning)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, PlainSerializer
 
+from safemlrm.config.address import Address
 from safemlrm.config.values import LARGEST, Count, Marker, Named, Table
 
 Quantization = Literal["int8", "int4", "bitsandbytes_int8", "bitsandbytes_int4"]
@@ -25,14 +26,28 @@ OWN: Mapping[str, tuple[str, ...]] = {
     "key_env": ("openai",),
     "connections": ("openai",),
     "timeout": ("openai",),
+    "continue_turn": ("openai",),
     "script": ("scripted",),
 }
 """Keys that only these engines read."""
 
 
-def _listed(value: object) -> object:
-    """Read one address or a list of them."""
-    return (value,) if isinstance(value, str) else value
+def _addresses(value: object) -> object:
+    """Read one address or a list of them; a wrong one is told of later, without repeating it."""
+    listed = [value] if isinstance(value, str) else value
+    if not isinstance(listed, list | tuple) or not listed:
+        raise ValueError("expected an address, or a list of addresses")
+    if not all(isinstance(each, str | Address) for each in listed):
+        raise ValueError("expected an address, or a list of addresses")
+    return tuple(Address(each) if isinstance(each, str) else each for each in listed)
+
+
+Addresses = Annotated[
+    tuple[Address, ...],
+    BeforeValidator(_addresses),
+    PlainSerializer(lambda urls: [url.name for url in urls], return_type=list[str]),
+]
+"""One or more addresses, written out without what must not be shown."""
 
 
 class Reasoning(Table):
@@ -76,11 +91,12 @@ class Model(Table):
     revision: str | None = None
     adapter: str | None = None
     quantize: Quantization | None = None
-    url: Annotated[tuple[Named, ...] | None, BeforeValidator(_listed)] = None
+    url: Addresses | None = None
     model: Named | None = None
     key_env: Named = "OPENAI_API_KEY"
     connections: Count = 64
     timeout: Annotated[float, Field(gt=0)] = 600.0
+    continue_turn: bool = False
     tensor_parallel: Count = 1
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
     trust_remote_code: bool = False

@@ -12,14 +12,16 @@ from importlib.resources import files
 from pathlib import Path
 
 from safemlrm.config import Model
-from safemlrm.engines.folder import check_folder, model_folder, read_json
+from safemlrm.engines.folder import Files, files_of, model_folder, read_json
+from safemlrm.engines.quantization import check_quantize
+from safemlrm.engines.weights import ADAPTER, ADAPTER_WEIGHTS, check_files
 from safemlrm.errors import ConfigError, EngineError
 from safemlrm.types import Identity
 
 __all__ = ["Decoding", "decoding_of", "identity_of", "model_folder"]
 
 GENERATION = "generation_config.json"
-WEIGHTS = ("*.safetensors", "*.safetensors.index.json", "*.gguf", "adapter_config.json")
+WEIGHTS = ("*.safetensors", "*.safetensors.index.json")
 CONFIG = (
     "config.json",
     GENERATION,
@@ -38,16 +40,26 @@ CODE = ("**/*.py",)
 # What of this package shapes an answer: a mended engine must not find what a broken one was told.
 SOURCES = {
     "transformers": (
+        "adapter.py",
         "checkpoint.py",
         "images.py",
         "open_turn.py",
         "processors.py",
+        "quantization.py",
         "sampling.py",
+        "stepping.py",
         "thinking.py",
         "transformers.py",
     ),
-    "vllm": ("vllm.py", "thinking.py"),
-    "openai": ("openai.py", "thinking.py"),
+    "vllm": (
+        "checkpoint.py",
+        "images.py",
+        "open_turn.py",
+        "processors.py",
+        "thinking.py",
+        "vllm.py",
+    ),
+    "openai": ("chat.py", "thinking.py"),
     "scripted": ("scripted.py", "thinking.py"),
 }
 LIBRARIES = {
@@ -132,13 +144,19 @@ def identity_of(name: str, model: Model, folder: Path) -> Identity:
     try:
         parts = _settings(model, decoding_of(model, folder))
         if model.engine in LIBRARIES:
-            parts |= _files(model, model_folder(model, folder))
+            parts |= _files(model, files_of(model, folder))
     except ConfigError as error:
         raise ConfigError(f"[models.{name}] {error}") from None
     except EngineError as error:
         raise EngineError(f"[models.{name}] {error}") from None
     except OSError as error:
         raise EngineError(f"[models.{name}] {error.filename}: {error.strerror}") from None
+    return Identity(_digest(sorted(parts.items())), parts)
+
+
+def with_generation(identity: Identity, generation: int, served: str) -> Identity:
+    """Add what is known of a model behind an address; `served` tells generations of two stores apart."""
+    parts = {**identity.parts, "generation": str(generation), "served": served}
     return Identity(_digest(sorted(parts.items())), parts)
 
 
@@ -166,8 +184,13 @@ def _settings(model: Model, decoding: Decoding) -> dict[str, str]:
     if model.engine == "scripted":
         return parts | {"script": _digest(model.script.model_dump(exclude=set(FAULTS)))}
     if model.engine == "openai":
-        return parts | {"model": str(model.model)}
-    return parts | {"dtype": model.dtype, "libraries": _libraries(model.engine)}
+        addresses = sorted(url.name for url in model.url or ())
+        return parts | {"model": str(model.model), "url": json.dumps(addresses)}
+    return parts | {
+        "dtype": model.dtype,
+        "quantize": model.quantize or "",
+        "libraries": _libraries(model),
+    }
 
 
 def _thinking(model: Model) -> str:
@@ -180,9 +203,13 @@ def _code(engine: str) -> str:
     return _digest([folder.joinpath(name).read_text("utf-8") for name in SOURCES[engine]])
 
 
-def _libraries(engine: str) -> str:
+def _libraries(model: Model) -> str:
     """Return the versions of what computes an answer, less "+cpu": devices are no part of a model."""
-    return ", ".join(f"{name} {_version(name)}" for name in LIBRARIES[engine])
+    names = list(LIBRARIES[model.engine])
+    names += ["peft"] if model.adapter is not None else []
+    if model.quantize is not None:
+        names.append("bitsandbytes" if model.quantize.startswith("bitsandbytes") else "torchao")
+    return ", ".join(f"{name} {_version(name)}" for name in names)
 
 
 def _version(library: str) -> str:
@@ -192,12 +219,18 @@ def _version(library: str) -> str:
         return "absent"
 
 
-def _files(model: Model, folder: Path) -> dict[str, str]:
-    check_folder(folder)
+def _files(model: Model, found: Files) -> dict[str, str]:
+    """Digest a model's files; those beside a GGUF file are read by its tokenizer."""
+    check_files(found)
+    check_quantize(model, found)
+    folder = found.folder
     template = read_json(folder / "tokenizer_config.json").get("chat_template")
     config = CONFIG + CODE if model.trust_remote_code else CONFIG
+    weights = _contents(folder, WEIGHTS) if found.gguf is None else _file_digest(found.gguf)
+    adapter = found.adapter and _contents(found.adapter, (ADAPTER, ADAPTER_WEIGHTS))
     return {
-        "weights": _digest(_contents(folder, WEIGHTS)),
+        "weights": _digest(weights),
+        "adapter": _digest(adapter),
         "config": _digest(_contents(folder, config)),
         "processor": _digest(_contents(folder, PROCESSOR)),
         "chat_template": _digest([_contents(folder, CHAT_TEMPLATE), template]),

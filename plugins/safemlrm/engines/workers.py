@@ -9,6 +9,9 @@ from typing import Protocol
 from safemlrm.config import Config
 from safemlrm.types import Completion, Identity, Request
 
+LOCAL = ("transformers", "vllm", "scripted")
+"""Engines that run where they are started; the others ask a server, which needs no cluster."""
+
 
 class Workers(Protocol):
     """Asks one model, as much at once as it can; used as a context manager."""
@@ -27,6 +30,14 @@ class Workers(Protocol):
 def workers_for(name: str, config: Config, identity: Identity) -> AbstractContextManager[Workers]:
     """Return what asks a model of safety.toml; nothing is started before the context is entered."""
     model = config.models[name]
+    if config.ray is not None and model.engine in LOCAL:
+        from safemlrm.engines.cluster import Cluster
+
+        return Cluster(name, model, config.folder, config.ray, identity)
+    if model.engine == "openai":
+        from safemlrm.engines.openai import Connections
+
+        return Connections(name, model, identity)
     from safemlrm.engines.children import Children
 
     return Children(name, model, config.folder, identity.digest)

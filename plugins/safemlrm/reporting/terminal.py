@@ -80,6 +80,10 @@ class TerminalProgress:
             left = (self._total - self._done) / rate
             self._say(f"{self._done}/{self._total} prompts, {rate:.0f}/s, {left:.0f} s left")
 
+    def note(self, text: str) -> None:
+        """Say what a person should know before a model is asked."""
+        self._say(text, yellow=True)
+
     def cut(self, reason: str) -> None:
         """Announce that the budget ended the asking."""
         self._say(
