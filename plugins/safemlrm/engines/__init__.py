@@ -6,12 +6,17 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from safemlrm.config import Model
+from safemlrm.engines.devices import see_only
 from safemlrm.errors import EngineError
 from safemlrm.types import Engine
 
 __all__ = ["build_engine"]
 
-NEEDS = {"torch": "torch", "transformers": "transformers", "PIL": "pillow"}
+NEEDS = {
+    "transformers": {"torch": "torch", "transformers": "transformers", "PIL": "pillow"},
+    "vllm": {"vllm": "vllm"},
+}
+EXTRAS = {"transformers": "hf", "vllm": "vllm"}
 
 
 def build_engine(name: str, model: Model, folder: Path, device: str) -> Engine:
@@ -23,12 +28,18 @@ def build_engine(name: str, model: Model, folder: Path, device: str) -> Engine:
         from safemlrm.engines.scripted import ScriptedEngine
 
         return ScriptedEngine(model)
-    missing = [package for module, package in NEEDS.items() if find_spec(module) is None]
+    needs = NEEDS[model.engine].items()
+    missing = [package for module, package in needs if find_spec(module) is None]
     if missing:
         raise EngineError(
-            f'[models.{name}] engine "transformers" needs {" and ".join(missing)}: '
-            'pip install "pytest-safemlrm[hf]"'
+            f'[models.{name}] engine "{model.engine}" needs {" and ".join(missing)}: '
+            f'pip install "pytest-safemlrm[{EXTRAS[model.engine]}]"'
         )
+    if model.engine == "vllm":
+        see_only(device)
+        from safemlrm.engines.vllm import VllmEngine
+
+        return VllmEngine(model, folder, device)
     from safemlrm.engines.transformers import TransformersEngine
 
     return TransformersEngine(model, folder, device)
