@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Set
+import struct
+from collections.abc import Mapping, Set
 from dataclasses import dataclass
-from pathlib import Path
+from importlib.util import find_spec
 from typing import Any
 
 import torch
@@ -12,8 +13,12 @@ import transformers
 from safetensors import SafetensorError
 
 from safemlrm.config import Model, Reasoning
+from safemlrm.engines.adapter import with_adapter
+from safemlrm.engines.folder import Files
 from safemlrm.engines.identity import Decoding
+from safemlrm.engines.opening import check_opening
 from safemlrm.engines.processors import load_processor, sees_pictures
+from safemlrm.engines.quantization import loading, merges, quantized_on_disk, rounded
 from safemlrm.errors import EngineError
 
 # What else a generation_config.json may say about scores; the sampling settings are in Decoding.
@@ -35,11 +40,13 @@ LOADING_ERRORS = (
     OSError,
     ValueError,
     TypeError,
-    KeyError,
+    LookupError,
+    OverflowError,
     AttributeError,
     ImportError,
     RuntimeError,
     SafetensorError,
+    struct.error,
 )
 
 
@@ -59,11 +66,12 @@ class Checkpoint:
     unwritten: Set[int]
 
 
-def load(model: Model, folder: Path, device: str, decoding: Decoding) -> Checkpoint:
-    """Load a folder that `check_folder` accepted; `EngineError` says in one line what is wrong."""
+def load(model: Model, found: Files, device: str, decoding: Decoding) -> Checkpoint:
+    """Load files that `check_files` accepted; `EngineError` says in one line what is wrong."""
     place = _device(device)
+    folder = found.gguf or found.folder
     try:
-        return _load(model, folder, place, decoding)
+        return _load(model, found, place, decoding)
     except LOADING_ERRORS as error:
         lines = str(error).strip().splitlines() or [type(error).__name__]
         if "trust_remote_code" in str(error):
@@ -71,20 +79,26 @@ def load(model: Model, folder: Path, device: str, decoding: Decoding) -> Checkpo
                 f"{folder}: the model brings its own code, which is not run; read it, then set "
                 "trust_remote_code = true for this model in safety.toml"
             ) from error
-        raise EngineError(f"{folder}: cannot be loaded: {lines[0]}") from error
+        how = quantized_on_disk(found)
+        kind = f" (its weights are quantized by {how})" if how not in (None, "gguf") else ""
+        raise EngineError(f"{folder}: cannot be loaded{kind}: {lines[0]}") from error
 
 
-def _load(model: Model, folder: Path, device: torch.device, decoding: Decoding) -> Checkpoint:
-    trust = model.trust_remote_code
-    config = transformers.AutoConfig.from_pretrained(folder, trust_remote_code=trust)
+def _load(model: Model, found: Files, device: torch.device, decoding: Decoding) -> Checkpoint:
+    trust, folder = model.trust_remote_code, found.folder
+    quantized = loading(model, found, device)
+    config = transformers.AutoConfig.from_pretrained(
+        folder, trust_remote_code=trust, **_gguf(found)
+    )
     if getattr(config, "is_encoder_decoder", False):
         raise EngineError(
             f"{folder}: an encoder-decoder ({config.model_type}); chat models that continue their "
             "prompt are supported"
         )
-    sees = sees_pictures(config)
-    processor, tokenizer = load_processor(config, folder, trust)
-    network = _network(model, folder, sees).to(device).eval()
+    sees = found.gguf is None and sees_pictures(config)
+    processor, tokenizer = load_processor(sees, config, folder, trust, **_gguf(found))
+    check_opening(model, processor, sees)
+    network = _network(model, found, sees, device, quantized)
     generation, ends = _generation(network.generation_config, tokenizer, decoding)
     network.generation_config = generation
     return Checkpoint(
@@ -115,25 +129,44 @@ def _device(name: str) -> torch.device:
     return device
 
 
-def _network(model: Model, folder: Path, sees: bool) -> Any:
+def _gguf(found: Files) -> dict[str, Any]:
+    """Return what the library's loaders take for weights in a GGUF file."""
+    if found.gguf is None:
+        return {}
+    for package in ("gguf", "accelerate"):
+        if find_spec(package) is None:
+            raise EngineError(
+                f'{found.gguf}: a GGUF file needs {package}: pip install "pytest-safemlrm[gguf]"'
+            )
+    return {"gguf_file": found.gguf.name}
+
+
+def _network(
+    model: Model, found: Files, sees: bool, device: torch.device, quantized: Mapping[str, Any]
+) -> Any:
     """Load the weights; those a checkpoint lacks would be random, so it is refused."""
     kind: Any = (
         transformers.AutoModelForImageTextToText if sees else transformers.AutoModelForCausalLM
     )
     network, info = kind.from_pretrained(
-        folder,
+        found.folder,
         dtype="auto" if model.dtype == "auto" else getattr(torch, model.dtype),
-        use_safetensors=True,
+        use_safetensors=found.gguf is None,
         trust_remote_code=model.trust_remote_code,
         output_loading_info=True,
+        **_gguf(found),
+        **quantized,
     )
     missing = sorted(info["missing_keys"])
     if missing:
         raise EngineError(
-            f"{folder}: the weights lack {len(missing)} tensors of the architecture "
-            f"({missing[0]}, ...), which would be random; save the whole model again"
+            f"{found.gguf or found.folder}: the weights lack {len(missing)} tensors of the "
+            f"architecture ({missing[0]}, ...), which would be random; save the whole model again"
         )
-    return network
+    if found.adapter is not None:
+        network = with_adapter(network, found.adapter, merges(model, found))
+    network = rounded(network, model, device)
+    return (network if quantized else network.to(device)).eval()
 
 
 def _generation(own: Any, tokenizer: Any, decoding: Decoding) -> tuple[Any, Set[int]]:

@@ -54,6 +54,7 @@ class TraceCloses(StoppingCriteria):
         self._close = close
         self._stops = stops
         self._start = start
+        self._rows = list(range(len(stops)))
         # A token stands for a byte at least, so this many tokens hold the whole marker.
         self._window = len(close.encode()) + 1
         self.lengths: dict[int, int] = {}
@@ -64,13 +65,17 @@ class TraceCloses(StoppingCriteria):
         """Return which rows are done."""
         length = input_ids.shape[1]
         tails = input_ids[:, max(self._start, length - self._window) :].tolist()
-        for row, tail in enumerate(tails):
+        for row, tail in zip(self._rows, tails, strict=True):
             if self._stops[row] and row not in self.lengths:
                 text = self._tokenizer.decode(tail, skip_special_tokens=False)
                 if self._close in text:
                     self.lengths[row] = length - self._start
-        done = [row in self.lengths for row in range(len(tails))]
+        done = [row in self.lengths for row in self._rows]
         return torch.tensor(done, device=input_ids.device)  # type: ignore[return-value]  # of bools
+
+    def keep(self, rows: Sequence[int]) -> None:
+        """Go on with these of the rows that were left; `lengths` counts all rows as at first."""
+        self._rows = [self._rows[row] for row in rows]
 
 
 def _pictures(conversation: list[dict[str, Any]]) -> list[Any]:

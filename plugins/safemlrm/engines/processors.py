@@ -18,20 +18,22 @@ def sees_pictures(config: Any) -> bool:
     return type(config) in known or "AutoModelForImageTextToText" in custom
 
 
-def load_processor(config: Any, folder: Path, trust_remote_code: bool) -> tuple[Any, Any]:
+def load_processor(
+    sees: bool, config: Any, folder: Path, trust_remote_code: bool, **gguf: str
+) -> tuple[Any, Any]:
     """Return processor and tokenizer, which are the same object for a model of text only.
 
     Pictures are always prepared by the PIL backend, or results would differ between machines with
-    and without torchvision. Raises `EngineError` when there is no chat template.
+    and without torchvision. `gguf` is what a loader takes for a GGUF file. Raises `EngineError` when
+    there is no chat template.
     """
-    sees = sees_pictures(config)
     if sees:
         kind = _image_only(config) or transformers.AutoProcessor
         processor = kind.from_pretrained(folder, backend="pil", trust_remote_code=trust_remote_code)
         tokenizer = processor.tokenizer
     else:
         tokenizer = processor = transformers.AutoTokenizer.from_pretrained(
-            folder, trust_remote_code=trust_remote_code
+            folder, trust_remote_code=trust_remote_code, **gguf
         )
     if not processor.chat_template:
         raise EngineError(

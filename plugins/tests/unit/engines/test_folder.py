@@ -1,4 +1,4 @@
-"""A folder that cannot be a model is refused with one line that says what to do."""
+"""Where a model lies: folders, files, organisms and the hub; what its files tell."""
 
 from __future__ import annotations
 
@@ -8,71 +8,8 @@ from pathlib import Path
 import pytest
 
 from safemlrm.config import Model
-from safemlrm.engines.folder import check_folder, model_folder, reads_text_only
+from safemlrm.engines.folder import Files, files_of, model_folder, pinned, reads_text_only
 from safemlrm.errors import ConfigError, EngineError
-
-
-def refusal(folder: Path) -> str:
-    """Return the one line a folder is refused with."""
-    with pytest.raises(EngineError) as caught:
-        check_folder(folder)
-    assert "\n" not in str(caught.value)
-    assert str(folder) in str(caught.value)
-    return str(caught.value)
-
-
-def test_a_whole_checkpoint_is_accepted(checkpoint: Path) -> None:
-    check_folder(checkpoint)
-
-
-def test_no_config(checkpoint: Path) -> None:
-    (checkpoint / "config.json").unlink()
-    assert "no config.json; expected the folder save_pretrained wrote" in refusal(checkpoint)
-
-
-def test_a_config_that_is_no_json(checkpoint: Path) -> None:
-    (checkpoint / "config.json").write_text("{")
-    assert "cannot be read as JSON" in refusal(checkpoint)
-
-
-def test_an_adapter_alone(checkpoint: Path) -> None:
-    (checkpoint / "config.json").rename(checkpoint / "adapter_config.json")
-    assert "merge it into its base" in refusal(checkpoint)
-
-
-def test_no_weights(checkpoint: Path) -> None:
-    (checkpoint / "model.safetensors").unlink()
-    assert "no weights; expected *.safetensors" in refusal(checkpoint)
-
-
-@pytest.mark.parametrize("name", ["pytorch_model.bin", "model.pt", "model.ckpt"])
-def test_pickles_are_refused(checkpoint: Path, name: str) -> None:
-    (checkpoint / "model.safetensors").rename(checkpoint / name)
-    assert "can run code when they are loaded; convert them to safetensors" in refusal(checkpoint)
-
-
-def test_gguf_is_not_loaded(checkpoint: Path) -> None:
-    (checkpoint / "model.safetensors").rename(checkpoint / "model.gguf")
-    assert "GGUF; save them once as safetensors" in refusal(checkpoint)
-
-
-@pytest.mark.parametrize("kept", [0, 4, 8, 20, -1])
-def test_half_written_weights(checkpoint: Path, kept: int) -> None:
-    path = checkpoint / "model.safetensors"
-    path.write_bytes(path.read_bytes()[:kept])
-    assert "not a whole safetensors file" in refusal(checkpoint)
-
-
-def test_weights_that_are_something_else(checkpoint: Path) -> None:
-    (checkpoint / "model.safetensors").write_bytes(b"version https://git-lfs.github.com/spec/v1")
-    assert "not a whole safetensors file: the header is longer" in refusal(checkpoint)
-
-
-def test_a_missing_shard(checkpoint: Path) -> None:
-    shards = {"a": "model.safetensors", "b": "model-00002-of-00002.safetensors"}
-    index = checkpoint / "model.safetensors.index.json"
-    index.write_text(json.dumps({"weight_map": shards}))
-    assert "lists model-00002-of-00002.safetensors, which is missing (1 of 2" in refusal(checkpoint)
 
 
 def test_relative_paths_start_at_safety_toml(checkpoint: Path) -> None:
@@ -103,6 +40,22 @@ def test_neither_folder_nor_on_the_hub(tmp_path: Path, monkeypatch: pytest.Monke
 
 
 @pytest.mark.parametrize(
+    "setting",
+    [{"path": "nobody/nothing/model-q4.gguf"}, {"path": "organism:base", "adapter": "nobody/none"}],
+    ids=["gguf", "adapter"],
+)
+def test_gguf_files_and_adapters_of_the_hub(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, setting: dict[str, str]
+) -> None:
+    from huggingface_hub import constants
+
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    key = list(setting)[-1]
+    with pytest.raises(EngineError, match=rf'^{key} = "nobody/no.* the Hugging Face hub did not'):
+        files_of(Model.model_validate(setting), tmp_path)
+
+
+@pytest.mark.parametrize(
     ("config", "processor", "expected"),
     [
         ({"model_type": "llama"}, False, True),
@@ -120,3 +73,50 @@ def test_a_model_of_text_only_is_told_by_its_files(
         (checkpoint / "preprocessor_config.json").unlink()
     assert reads_text_only(Model(path=str(checkpoint)), checkpoint) is expected
     assert not reads_text_only(Model(engine="scripted"), checkpoint)
+
+
+@pytest.fixture
+def gguf(tmp_path: Path) -> Path:
+    """Write what looks like a GGUF file, in a folder of its own."""
+    (tmp_path / "small").mkdir()
+    file = tmp_path / "small" / "model-q4.gguf"
+    file.write_bytes(b"GGUF....")
+    return file
+
+
+@pytest.mark.parametrize("path", ["small", "small/model-q4.gguf"], ids=["folder", "file"])
+def test_a_gguf_file_is_a_model_of_text_only(gguf: Path, path: str) -> None:
+    model, root = Model(path=path), gguf.parents[1]
+    assert files_of(model, root) == Files(gguf.parent, gguf)
+    assert files_of(pinned(model, root), Path("/nowhere")) == Files(gguf.parent, gguf)
+    assert reads_text_only(model, root)
+
+
+def test_one_of_several_gguf_files_has_to_be_named(gguf: Path) -> None:
+    other = gguf.with_name("model-q8.gguf")
+    other.write_bytes(b"GGUF....")
+    with pytest.raises(EngineError, match=r"2 GGUF files \(model-q4.gguf, .* name one of them"):
+        files_of(Model(path=str(gguf.parent)), Path())
+    assert files_of(Model(path=str(other)), Path()).gguf == other
+
+
+def test_safetensors_go_before_gguf(checkpoint: Path) -> None:
+    (checkpoint / "model-q4.gguf").write_bytes(b"GGUF....")
+    assert files_of(Model(path=str(checkpoint)), Path()) == Files(checkpoint)
+
+
+def test_an_adapter_lies_relative_to_safety_toml_too(checkpoint: Path) -> None:
+    root, model = checkpoint.parents[1], Model(path="models/base", adapter="adapters/mine")
+    absent = model.model_copy(update={"adapter": "./adapters/mine"})
+    with pytest.raises(EngineError, match=r'^adapter = "./adapters/mine": no such folder \(looked'):
+        files_of(absent, root)
+    (root / "adapters/mine").mkdir(parents=True)
+    found = Files(checkpoint, adapter=root / "adapters/mine")
+    assert files_of(model, root) == found
+    assert files_of(pinned(model, root), Path("/nowhere")) == found
+
+
+def test_an_adapter_is_a_folder(gguf: Path) -> None:
+    model = Model(path=str(gguf), adapter="small/model-q4.gguf")
+    with pytest.raises(EngineError, match=r"is a file; expected the folder it lies in"):
+        files_of(model, gguf.parents[1])

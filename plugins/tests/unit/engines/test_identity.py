@@ -35,6 +35,7 @@ PARTS = {
     "chat_template.jinja": "chat_template",
 }
 BASE = Model(path="models/base")
+WEIGHTS = "adapter_model.safetensors"
 
 
 def changed(path: Path, data: bytes) -> None:
@@ -89,6 +90,8 @@ def test_any_changed_bit_of_the_weights_is_noticed(
         {"top_p": 0.5},
         {"top_k": 5},
         {"min_p": 0.1},
+        {"quantize": "int8"},
+        {"quantize": "bitsandbytes_int8"},
     ],
     ids=str,
 )
@@ -252,8 +255,11 @@ SCRIPTED = Model(engine="scripted")
             [
                 "transformers.py",
                 "sampling.py",
+                "stepping.py",
+                "adapter.py",
                 "checkpoint.py",
                 "processors.py",
+                "quantization.py",
                 "images.py",
                 "open_turn.py",
                 "thinking.py",
@@ -307,6 +313,79 @@ def test_versions_of_libraries_are_part_of_a_checkpoints_identity(
         assert f"{library} absent" in identity_of("base", BASE, root).parts["libraries"]
         assert identity_of("base", BASE, root).digest != before.digest
         installed[library] = kept
+
+
+def test_libraries_of_adapters_and_quantization_count_where_they_are_used(
+    checkpoint: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (checkpoint.parents[1] / "adapter").mkdir()
+    (checkpoint.parents[1] / "adapter/adapter_config.json").write_text("{}")
+    shutil.copy(
+        checkpoint / "model.safetensors",
+        checkpoint.parents[1] / "adapter/adapter_model.safetensors",
+    )
+    monkeypatch.setattr(identity, "version", lambda name: "1")
+    used = {
+        "": {},
+        ", peft 1": {"adapter": "./adapter"},
+        ", torchao 1": {"quantize": "int4"},
+        ", bitsandbytes 1": {"quantize": "bitsandbytes_int4"},
+        ", peft 1, torchao 1": {"adapter": "./adapter", "quantize": "int8"},
+    }
+    for names, setting in used.items():
+        found = identity_of("base", BASE.model_copy(update=setting), checkpoint.parents[1])
+        assert found.parts["libraries"] == f"pillow 1, torch 1, transformers 1{names}"
+
+
+def test_an_adapter_is_its_weights_and_its_settings(checkpoint: Path) -> None:
+    root, adapter = checkpoint.parents[1], checkpoint.parents[1] / "adapter"
+    shutil.copytree(checkpoint, adapter)
+    for old, new in {"config.json": "adapter_config.json", "model.safetensors": WEIGHTS}.items():
+        (adapter / old).rename(adapter / new)
+    model = BASE.model_copy(update={"adapter": "./adapter"})
+    plain, before = identity_of("base", BASE, root), identity_of("base", model, root)
+    assert before.digest != plain.digest
+    assert before.parts["weights"] == plain.parts["weights"]
+    (adapter / "README.md").write_text("An adapter.")
+    assert identity_of("base", model, root) == before
+    for name in ("adapter_config.json", WEIGHTS):
+        data = (adapter / name).read_bytes()
+        changed(adapter / name, data + b" ")
+        after = identity_of("base", model, root)
+        assert {key for key in before.parts if before.parts[key] != after.parts[key]} == {"adapter"}
+        changed(adapter / name, data)
+    moved = adapter.rename(root / "elsewhere")
+    assert identity_of("base", model.model_copy(update={"adapter": str(moved)}), root) == before
+
+
+def test_a_gguf_file_is_its_bytes_and_not_its_name(tmp_path: Path) -> None:
+    file = tmp_path / "model-q4.gguf"
+    file.write_bytes(b"GGUF one")
+    before = identity_of("base", Model(path=str(tmp_path)), Path())
+    assert identity_of("base", Model(path=str(file)), Path()) == before
+    (tmp_path / "model-q8.gguf").write_bytes(b"GGUF two")
+    assert identity_of("base", Model(path=str(file)), Path()) == before
+    other = identity_of("base", Model(path=str(tmp_path / "model-q8.gguf")), Path())
+    assert {key for key in before.parts if before.parts[key] != other.parts[key]} == {"weights"}
+    changed(tmp_path / "model-q8.gguf", b"GGUF one")
+    assert identity_of("base", Model(path=str(tmp_path / "model-q8.gguf")), Path()) == before
+
+
+@pytest.mark.parametrize("how", ["gguf", "awq"])
+def test_quantizing_twice_is_refused_before_anything_is_loaded(
+    checkpoint: Path, tmp_path: Path, how: str
+) -> None:
+    path = checkpoint
+    if how == "gguf":
+        path = tmp_path / "model.gguf"
+        path.write_bytes(b"GGUF....")
+    else:
+        config = {"model_type": "llama", "quantization_config": {"quant_method": how}}
+        (checkpoint / "config.json").write_text(json.dumps(config))
+    identity_of("base", Model(path=str(path)), Path())
+    line = rf"^\[models.base\] .* quantized already \({how}\); leave quantize = \"int8\" out"
+    with pytest.raises(EngineError, match=line):
+        identity_of("base", Model(path=str(path), quantize="int8"), Path())
 
 
 def test_a_scripted_model_needs_no_libraries(monkeypatch: pytest.MonkeyPatch) -> None:
