@@ -31,6 +31,10 @@ bench: $(STAMP)
 	$(BIN)/python -m plugins.benchmarks.sharding
 	$(BIN)/python -m plugins.benchmarks.kill
 	$(BIN)/python -m plugins.benchmarks.rendering
+	$(BIN)/python -m plugins.benchmarks.generation
+	$(BIN)/python -m plugins.benchmarks.cost
+	$(BIN)/python -m plugins.benchmarks.http
+	$(BIN)/python -m plugins.benchmarks.store
 
 bench-gate: $(STAMP)
 	$(BIN)/python -m plugins.benchmarks.gate $(ARGS)
