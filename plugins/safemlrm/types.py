@@ -102,7 +102,6 @@ class Request:
     key: str
     prompt: Prompt
     seed: int
-    expected_tokens: int = 0
     attack: str = ""
     canary: bool = False
 

@@ -69,3 +69,8 @@ class GumbelNoise(LogitsProcessor):
         noise = self._block[:, self._step % steps]
         self._step += 1
         return torch.add(scores.float(), noise)  # type: ignore[return-value]  # a float32 tensor
+
+    def keep(self, rows: Sequence[int]) -> None:
+        """Go on with these rows, each with its own generator and what is left of its noise."""
+        self._generators = [self._generators[row] for row in rows]
+        self._block = self._block[list(rows)]

@@ -12,13 +12,16 @@ import torch
 from jinja2 import TemplateError
 
 from safemlrm.config import Model
+from safemlrm.engines.batch_size import BatchSize
 from safemlrm.engines.checkpoint import Checkpoint, load
-from safemlrm.engines.folder import check_folder, model_folder
+from safemlrm.engines.folder import files_of
 from safemlrm.engines.identity import decoding_of
 from safemlrm.engines.images import pictures_of
 from safemlrm.engines.open_turn import TraceCloses, continuation, encode_begun
 from safemlrm.engines.sampling import sampler
+from safemlrm.engines.stepping import dropping
 from safemlrm.engines.thinking import Draft, begun, response, think_more
+from safemlrm.engines.weights import check_files
 from safemlrm.errors import EngineError
 from safemlrm.types import Completion, Prompt, Request
 
@@ -35,10 +38,11 @@ class TransformersEngine:
         Raises `EngineError` with one line that says what is wrong with the checkpoint.
         """
         self._model = model
+        self._batch_size = BatchSize(model.batch_size)
         self._decoding = decoding_of(model, folder)
-        source = model_folder(model, folder)
-        check_folder(source)
-        self._checkpoint: Checkpoint = load(model, source, device, self._decoding)
+        found = files_of(model, folder)
+        check_files(found)
+        self._checkpoint: Checkpoint = load(model, found, device, self._decoding)
 
     def generate(self, requests: list[Request]) -> Iterator[Completion]:
         """Answer in batches of at most `batch_size` requests of one kind: equally many pictures.
@@ -46,37 +50,38 @@ class TransformersEngine:
         In float32 a response is the same in any batch; in 16 bits rounding can tell batches apart.
         """
         ordered = sorted(requests, key=self._kind)
-        for _, group in groupby(ordered, key=self._kind):
+        for kind, group in groupby(ordered, key=self._kind):
             rows = list(group)
-            for start in range(0, len(rows), self._model.batch_size):
-                yield from self._within_memory(rows[start : start + self._model.batch_size])
+            while rows:
+                size = self._batch_size.of(kind)
+                answers = self._within_memory(rows[:size], kind)
+                if answers is not None:
+                    yield from answers
+                    rows = rows[size:]
 
     def _kind(self, request: Request) -> tuple[int, bool]:
         """Tell requests apart that are not encoded alike: by pictures, and by a turn already begun."""
         pictures = sum(len(turn.images) for turn in request.prompt.turns)
         return pictures, bool(begun(self._model, request.prompt))
 
-    def _within_memory(self, requests: list[Request]) -> Iterator[Completion]:
-        """Answer a batch, in halves when the device runs out of memory."""
+    def _within_memory(
+        self, requests: list[Request], kind: tuple[int, bool]
+    ) -> list[Completion] | None:
+        """Answer a batch; None when the device ran out of memory, and later batches are half as large."""
         try:
-            completions = self._answer(requests)
+            return self._answer(requests)
         except (torch.OutOfMemoryError, RuntimeError, MemoryError) as error:
             if not _is_out_of_memory(error):
                 raise
-            completions = None
-        if completions is not None:
-            yield from completions
-            return
+        # Outside the handler, whose traceback would keep the batch's tensors alive.
         if self._checkpoint.device.type == "cuda":
             torch.cuda.empty_cache()
-        if len(requests) == 1:
+        if not self._batch_size.halve(kind, len(requests)):
             raise EngineError(
                 f"prompt {requests[0].prompt.id}: {self._checkpoint.device} is out of memory with "
                 "one request at a time; take a larger device, a smaller dtype or max_new_tokens"
             )
-        middle = len(requests) // 2
-        yield from self._within_memory(requests[:middle])
-        yield from self._within_memory(requests[middle:])
+        return None
 
     def _answer(self, requests: list[Request]) -> list[Completion]:
         """Answer a batch; what an attack put into the assistant's turn is part of the text."""
@@ -107,6 +112,7 @@ class TransformersEngine:
                     self._decoding, [draft.seed for draft in drafts], checkpoint.device
                 ),
                 stopping_criteria=[closes] if closes else None,
+                custom_generate=dropping(checkpoint.network),
             )
         prompt_tokens = inputs["attention_mask"].sum(dim=1).tolist()
         completions = []

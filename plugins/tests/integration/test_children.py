@@ -471,3 +471,20 @@ def test_the_environment_is_quiet_and_shares_the_cores(monkeypatch: pytest.Monke
         pytest.raises(EngineError, match="exit code 1: 2 PASSIVE false"),
     ):
         list(children.ask(batches(1)))
+
+
+@pytest.mark.parametrize(("devices", "threads"), [(1, 2), (2, 1)])
+def test_a_childs_torch_has_its_share_of_the_cores(
+    monkeypatch: pytest.MonkeyPatch, devices: int, threads: int
+) -> None:
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    monkeypatch.setattr(module, "_cores", lambda: 2)
+    told = "import sys, torch; sys.exit(f'{torch.get_num_threads()} threads')"
+    monkeypatch.setattr(module, "BOOT", told)
+    # Torch takes no more threads than the machine has cores, whatever it is told.
+    expected = min(threads, os.cpu_count() or 1)
+    with (
+        Children("fake", scripted(devices), HERE) as children,
+        pytest.raises(EngineError, match=f"exit code 1: {expected} threads"),
+    ):
+        list(children.ask(batches(1)))

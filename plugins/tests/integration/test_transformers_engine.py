@@ -366,7 +366,31 @@ def test_out_of_memory_halves_the_batch(text_model: Path, monkeypatch: pytest.Mo
 
     monkeypatch.setattr(network, "generate", small)
     assert asked(engine, requests) == expected
-    assert sizes == [8, 4, 2, 2, 4, 2, 2]
+    assert sizes == [8, 4, 2, 2, 2, 2]
+    assert asked(engine, requests) == expected
+    assert sizes[6:] == [2, 2, 2, 2]  # remembered for the rest of the run
+
+
+def test_what_fits_is_remembered_for_each_kind_of_request(
+    llava: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Pictures take more memory than text, and do not make batches of text smaller."""
+    engine = loaded(llava, batch_size=6)
+    requests = [request(i, picture=i % 2 == 0) for i in range(12)]
+    expected = asked(engine, requests)
+    network, sizes = engine._checkpoint.network, []
+    generate = network.generate
+
+    def small(**inputs: Any) -> Any:
+        sizes.append(len(inputs["input_ids"]))
+        if "pixel_values" in inputs and sizes[-1] > 3:
+            raise torch.OutOfMemoryError("CUDA out of memory.")
+        return generate(**inputs)
+
+    monkeypatch.setattr(network, "generate", small)
+    for _ in range(2):
+        assert asked(engine, requests) == expected
+    assert sizes == [6, 6, 3, 3, 6, 3, 3]
 
 
 @pytest.mark.parametrize(
@@ -496,7 +520,8 @@ def test_an_unknown_device(text_model: Path, device: str) -> None:
 
 
 def test_missing_packages_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("safemlrm.engines.NEEDS", {"torch": "torch", "no_such_module": "nothing"})
+    needs = {"transformers": {"torch": "torch", "no_such_module": "nothing"}}
+    monkeypatch.setattr("safemlrm.engines.NEEDS", needs)
     with pytest.raises(EngineError) as caught:
         build_engine("base", Model(path="x"), Path(), "cpu")
     assert str(caught.value) == (

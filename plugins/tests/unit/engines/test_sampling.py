@@ -62,3 +62,19 @@ def test_forbidden_tokens_stay_forbidden() -> None:
     scores[0, 3] = -80.0
     noise = GumbelNoise([1], CPU)
     assert all(noise(NO_IDS, scores).argmax() == 3 for _ in range(50))
+
+
+@pytest.mark.parametrize("step", [1, 16, 21])
+def test_noise_follows_the_rows_that_stay(step: int) -> None:
+    """Also in the middle of a block, and twice."""
+    scores = torch.FloatTensor(torch.zeros(4, 700))
+    all_rows, alone = GumbelNoise([5, 6, 7, 8], CPU), GumbelNoise([8], CPU)
+    for number in range(40):
+        rows = all_rows(NO_IDS, scores)
+        assert torch.equal(rows[-1], alone(NO_IDS, torch.FloatTensor(scores[:1]))[0])
+        if number == step:
+            all_rows.keep([1, 3])
+            scores = torch.FloatTensor(scores[:2])
+        if number == step + 3:
+            all_rows.keep([1])
+            scores = torch.FloatTensor(scores[:1])
