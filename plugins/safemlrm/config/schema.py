@@ -91,10 +91,25 @@ class AttackTable(Table):
         return self.model_dump(exclude={"kind"}, exclude_none=True)
 
 
-class JudgeTable(Table):
-    """A judge by kind."""
+Guard = Literal[
+    "llama_guard_3", "llama_guard_4", "shieldgemma", "wildguard", "qwen3guard", "harmbench"
+]
 
-    kind: Literal["rules"] = "rules"
+
+class JudgeTable(Table):
+    """A judge by kind; each kind reads some of the keys.
+
+    `model` is one of [models.NAME] that is asked, `jurors` are other judges of safety.toml.
+    """
+
+    kind: Literal["rules", "rubric", "guard", "jury"] = "rules"
+    model: Slug | None = None
+    images: Literal["text", "show"] = "text"
+    family: Guard | None = None
+    template: Named | None = None
+    retries: Annotated[int, Field(ge=0, le=10)] = 2
+    jurors: tuple[Slug, ...] = ()
+    foreman: Slug | None = None
 
 
 class Gate(Table):
