@@ -9,6 +9,7 @@ from safemlrm.config import Config
 from safemlrm.engines.folder import reads_text_only
 from safemlrm.engines.identity import identity_of
 from safemlrm.errors import ConfigError, EngineError
+from safemlrm.judging import judge_models
 from safemlrm.matrix import Matrix
 from safemlrm.plan import Plan
 from safemlrm.reading import settings_key
@@ -24,6 +25,10 @@ def look_at_models(
     Raises `ConfigError` where the configuration asks of a model what it cannot do.
     """
     identities = {model: _identify(model, config, store, uid) for model in plan.models}
+    for model in judge_models(config):
+        judge = _identify(model, config, store, uid)
+        if isinstance(judge, EngineError):
+            raise judge  # nothing could be scored, so nothing is asked
     _check_confirm(config, identities)
     for model, identity in identities.items():
         if isinstance(identity, Identity):

@@ -168,6 +168,7 @@ class MetricLimits(CaseLimits):
     coupling: Coupling | None = None
     unscored: Rate | None = None
     truncated: Rate | None = None
+    disagreement: Rate | None = None
     unscored_rise: Rate | None = None
     truncated_rise: Rate | None = None
     rise: Small | None = None
@@ -210,6 +211,7 @@ class Budget(Table):
 
     requests: Count | None = None
     tokens: Count | None = None
+    judge_calls: Count | None = None
     seconds: Annotated[float, Field(gt=0)] | None = None
 
 

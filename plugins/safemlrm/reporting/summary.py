@@ -81,8 +81,9 @@ def measured_rates(
         try:
             found = _rates(cells, case, families[case.pair], selected)
             if found and case.pair not in terms:
-                model = cells.identity(cells.matrix.pairs[case.pair][0])
-                terms[case.pair] = terms_of(cells.config, cells.matrix, case.pair, model.digest)
+                candidate = cells.matrix.pairs[case.pair][0]
+                model, scorer = cells.identity(candidate).digest, cells.scorer(candidate).key
+                terms[case.pair] = terms_of(cells.config, cells.matrix, case.pair, model, scorer)
         except SafemlrmError:
             continue
         rates += found
