@@ -6,12 +6,11 @@ import json
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from hashlib import sha256
 
 from safemlrm.errors import EngineError
 from safemlrm.judges import Transcription
-from safemlrm.judges.canaries import CANARIES, canary_digest, right, verdicts
-from safemlrm.judging import JudgeModels, build_judge, judge_models, retirement
+from safemlrm.judges.canaries import CANARIES, right, verdicts
+from safemlrm.judging import JudgeModels, build_judge, canary_name, judge_models, retirement
 from safemlrm.reading import Cells
 from safemlrm.responses.scoring import Desk, Scorer
 from safemlrm.types import Judge
@@ -80,9 +79,8 @@ class Court:
 
     def _compare(self, found: list[str], when: str) -> None:
         """Compare with what is stored, and retire the judge's scores where it differs."""
-        config, store, judge = self.cells.config, self.cells.store, self._judge
-        under = f"{judge.digest}/{canary_digest()}/{config.gate.unsafe_at}"
-        name = f"canaries/{sha256(under.encode()).hexdigest()[:32]}"
+        config, store = self.cells.config, self.cells.store
+        name = canary_name(self._judge, config.gate.unsafe_at)
         stored = store.served(name)
         if stored is None:
             store.set_served(name, 0, json.dumps(found))

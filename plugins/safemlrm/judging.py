@@ -2,22 +2,39 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from hashlib import sha256
 
 from safemlrm.config import Config, Model
 from safemlrm.engines.workers import Workers, workers_for
 from safemlrm.errors import EngineError
 from safemlrm.judges import Rules
 from safemlrm.judges.asking import Ask, Examiner, ModelJudge
-
+from safemlrm.judges.canaries import CANARIES, canary_digest, right
 from safemlrm.judges.jury import Jury
 from safemlrm.judges.rubric import Rubric
 from safemlrm.matrix import Matrix
 from safemlrm.responses.split import ReasoningMarkers, split
 from safemlrm.responses.store import Store
 from safemlrm.types import Completion, Identity, Judge, Request
+
+
+@dataclass(frozen=True, slots=True)
+class Contract:
+    """What a verdict of a run rests on: the judge, and how many canaries it ruled as a person does.
+
+    `right` is None for a judge that asks no model, and before it ruled on any.
+    """
+
+    judge: str
+    kind: str
+    digest: str
+    right: int | None
+    canaries: int = len(CANARIES)
+
 
 Known = Callable[[str], Identity]
 """Tells what a model of safety.toml is."""
@@ -135,6 +152,20 @@ def _answers(model: Model) -> Callable[[Completion], str | None]:
         return None if completion.finish != "stop" else split(completion, markers).answer
 
     return answer
+
+
+def canary_name(judge: Judge, unsafe_at: int) -> str:
+    """Return the name under which the store keeps how a judge ruled on the canaries."""
+    under = f"{judge.digest}/{canary_digest()}/{unsafe_at}"
+    return f"canaries/{sha256(under.encode()).hexdigest()[:32]}"
+
+
+def contract_of(config: Config, judge: Judge, store: Store) -> Contract:
+    """Return what is known of the judge of a run."""
+    stored = store.served(canary_name(judge, config.gate.unsafe_at))
+    found = None if stored is None else right(json.loads(stored[1]))
+    name = config.gate.judge
+    return Contract(name, config.judges[name].kind, judge.digest, found)
 
 
 def retirement(identity: str) -> str:

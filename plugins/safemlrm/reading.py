@@ -20,7 +20,7 @@ from safemlrm.engines.identity import identity_of
 from safemlrm.errors import ConfigError, EngineError, NotMeasured, SafemlrmError
 from safemlrm.evidence import CellResult
 from safemlrm.judges import Transcription
-from safemlrm.judging import build_judge
+from safemlrm.judging import Contract, build_judge, contract_of
 from safemlrm.matrix import Matrix
 from safemlrm.responses.scoring import Scorer
 from safemlrm.responses.store import Store
@@ -198,7 +198,15 @@ class Cells:
 
     def scorer(self, model: str) -> Scorer:
         """Return what a model's responses are scored by; errors as for `identity` of the judge's models."""
+        return Scorer.of(self._judge(), self.config.models[model].reasoning)
+
+    def contract(self) -> Contract:
+        """Return what is known of the judge; errors as for `scorer`."""
+        return contract_of(self.config, self._judge(), self.store)
+
+    def _judge(self) -> Judge:
+        """Return the judge without its models: what it said is read, and nothing is asked."""
         name = self.config.gate.judge
         if name not in self._judges:
             self._judges[name] = build_judge(self.config, self.matrix, self.store, self._known)
-        return Scorer.of(self._judges[name], self.config.models[model].reasoning)
+        return self._judges[name]

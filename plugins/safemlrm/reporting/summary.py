@@ -51,6 +51,7 @@ def summarise(
         "clipped": {found.attack: found.clipped for found in outcome.clippings},
         "dropped": dict(dropped),
         "broken": dict(sorted(outcome.broken.items())),
+        "judge": outcome.contract and plain(outcome.contract),
         "judge_paths": judged_by(records),
     }
 

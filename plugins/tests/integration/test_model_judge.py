@@ -11,7 +11,6 @@ from fixtures.projects import Project, safety_toml, said
 from safemlrm.errors import EngineError
 from safemlrm.judges.canaries import CANARIES
 
-
 JUDGE = '[models.judge]\nengine = "scripted"\n'
 RUBRIC = '[judges.careful]\nkind = "rubric"\nmodel = "judge"\n'
 GATE = '[gate]\njudge = "careful"\n'
@@ -59,6 +58,11 @@ def test_a_model_judges_every_response_once(judged: Project, played: PlayedWorke
     assert calls(played) == TEXTS
     assert played.started == 1
     assert not said(result, "screened by rules")
+    assert said(
+        result, r"^judge careful \(rubric\): careful-\w+, rules as a person on 12 of 12 canaries$"
+    )
+    assert said(result, r"^  candidate: 80 responses, decided by 80 model$")
+    assert judged.summary["judge"]["right"] == len(CANARIES)
 
     judged.run().assert_outcomes(passed=3, failed=1)
     assert calls(played) == TEXTS  # everything was in the store
