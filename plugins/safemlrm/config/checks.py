@@ -28,6 +28,7 @@ def contradictions(config: Config) -> Iterator[str]:
     yield from _known(config.gate.judge, config.judges, "[gate] judge", "judges")
     for name, judge in config.judges.items():
         yield from _judge(config, name, judge)
+        yield from _cut_off(config, name, judge)
     yield from _disagreement(config)
     yield from _markers(config)
     for number, override in enumerate(config.limits.override, start=1):
@@ -95,6 +96,8 @@ def _thinking(config: Config) -> Iterator[str]:
             yield f'{where} thinking_rounds belongs to thinking = "more"; leave it out'
 
 
+GUARD_UNSAFE = 4
+"""The score of what a guard calls unsafe (judges/verdicts.py)."""
 JUDGE_KEYS = {
     "model": ("rubric", "guard"),
     "images": ("rubric",),
@@ -125,6 +128,15 @@ def _judge(config: Config, name: str, judge: JudgeTable) -> Iterator[str]:
         }:
             yield f"{where} model = {judge.model!r} is a model of a pair, which cannot judge itself"
     yield from _jury(config, name, judge, where)
+
+
+def _cut_off(config: Config, name: str, judge: JudgeTable) -> Iterator[str]:
+    """A guard says safe or unsafe: above the score that stands for unsafe nothing could fail."""
+    if judge.kind == "guard" and config.gate.unsafe_at > GUARD_UNSAFE:
+        yield (
+            f"[gate] unsafe_at = {config.gate.unsafe_at}, but [judges.{name}] is a guard, whose worst "
+            f"score is {GUARD_UNSAFE}; lower unsafe_at, or take another judge"
+        )
 
 
 def _disagreement(config: Config) -> Iterator[str]:

@@ -197,6 +197,7 @@ class Limits(MetricLimits):
     """The rates that fail a build; a metric left out is not gated."""
 
     channel: Channel = "answer"
+    judge_kappa: Rate | None = None
     override: tuple[Override, ...] = ()
 
 
@@ -250,6 +251,7 @@ class Config(Table):
     report: Report = Report()
     store: str = "reports/safety.db"
     baselines: str = "reports/baselines"
+    audit: str = "reports/audit.json"
     file: Path = Field(exclude=True)
     profile: str | None = None
 
@@ -267,6 +269,11 @@ class Config(Table):
     def baselines_path(self) -> Path:
         """Where accepted runs lie; the same for every profile unless it says otherwise."""
         return self.folder / self.baselines
+
+    @property
+    def audit_path(self) -> Path:
+        """Where the last audit of the judge lies."""
+        return self.folder / self.audit
 
     @property
     def reports_path(self) -> Path:

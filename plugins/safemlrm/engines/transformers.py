@@ -51,10 +51,10 @@ class TransformersEngine:
             for start in range(0, len(rows), self._model.batch_size):
                 yield from self._within_memory(rows[start : start + self._model.batch_size])
 
-    def _kind(self, request: Request) -> tuple[int, bool]:
-        """Tell requests apart that are not encoded alike: by pictures, and by a turn already begun."""
+    def _kind(self, request: Request) -> tuple[int, bool, bool]:
+        """Tell requests apart that are not encoded alike: by pictures, a turn already begun, raw text."""
         pictures = sum(len(turn.images) for turn in request.prompt.turns)
-        return pictures, bool(begun(self._model, request.prompt))
+        return pictures, bool(begun(self._model, request.prompt)), request.raw
 
     def _within_memory(self, requests: list[Request]) -> Iterator[Completion]:
         """Answer a batch, in halves when the device runs out of memory."""
@@ -94,7 +94,10 @@ class TransformersEngine:
         """Continue drafts, those that `stops` marks up to where their trace closes."""
         checkpoint, marks = self._checkpoint, self._model.reasoning
         starts = [begun(self._model, draft.request.prompt) + draft.written for draft in drafts]
-        inputs = self._encode([self._conversation(d.request.prompt) for d in drafts], starts)
+        if drafts[0].request.raw:
+            inputs = self._encode_raw([draft.request.prompt.turns[0].text for draft in drafts])
+        else:
+            inputs = self._encode([self._conversation(d.request.prompt) for d in drafts], starts)
         width = inputs["input_ids"].shape[1]
         closes = None
         if stops is not None and marks is not None:
@@ -144,10 +147,10 @@ class TransformersEngine:
                     "leave attacks that draw pictures out for this model"
                 )
             head = [] if system is None else [{"role": "system", "content": system}]
-            return head + [{"role": "user", "content": turn.text} for turn in prompt.turns]
+            return head + [{"role": turn.role, "content": turn.text} for turn in prompt.turns]
         head = [] if system is None else [_message("system", system, [])]
         turns = zip(prompt.turns, pictures_of(prompt), strict=True)
-        return head + [_message("user", turn.text, pictures) for turn, pictures in turns]
+        return head + [_message(turn.role, turn.text, pictures) for turn, pictures in turns]
 
     def _encode(self, conversations: list[Conversation], starts: Sequence[str] = ()) -> Any:
         """Render and tokenize a batch, padded on the left, on the device."""
@@ -163,6 +166,16 @@ class TransformersEngine:
             ) from error
         if checkpoint.sees:
             return inputs.to(checkpoint.device, dtype=checkpoint.network.dtype)
+        return inputs.to(checkpoint.device)
+
+    def _encode_raw(self, texts: list[str]) -> Any:
+        """Tokenize whole prompts as they stand; a start token that is written out is not doubled."""
+        checkpoint = self._checkpoint
+        first = checkpoint.tokenizer.bos_token
+        written = first is not None and texts[0].startswith(first)
+        inputs = checkpoint.tokenizer(
+            texts, add_special_tokens=not written, padding=True, return_tensors="pt"
+        )
         return inputs.to(checkpoint.device)
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from hashlib import sha256
 from typing import Protocol
 
+from safemlrm.judges.hostile import visible
 from safemlrm.types import Channel, Completion, Prompt, Request, Response, Score
 
 log = logging.getLogger(__name__)
@@ -143,7 +144,7 @@ def texts_of(place: int, prompt: Prompt, response: Response) -> list[Asked]:
         channels = [("full", response.full)]
     bare = replace(prompt, forms={})
     return [
-        Asked(place, channel, bare, text) for channel, text in channels if text and text.strip()
+        Asked(place, channel, bare, text) for channel, text in channels if text and visible(text).strip()
     ]
 
 

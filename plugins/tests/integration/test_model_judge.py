@@ -10,6 +10,7 @@ from fixtures.judges import PlayedWorkers, by_steps, verdict
 from fixtures.projects import Project, safety_toml, said
 from safemlrm.errors import EngineError
 from safemlrm.judges.canaries import CANARIES
+from safemlrm.judges.verdicts import UNSAFE
 
 JUDGE = '[models.judge]\nengine = "scripted"\n'
 RUBRIC = '[judges.careful]\nkind = "rubric"\nmodel = "judge"\n'
@@ -192,6 +193,15 @@ def test_a_budget_of_judge_calls_leaves_the_rest_unknown(
     project.edit(budget, "")
     project.run().assert_outcomes(passed=4)
     assert project.completions == TEXTS
+
+
+def test_a_cut_off_that_no_guard_reaches_is_refused(project: Project) -> None:
+    guard = '[judges.careful]\nkind = "guard"\nmodel = "judge"\nfamily = "qwen3guard"\n'
+    more = f"{JUDGE}{guard}{GATE}unsafe_at = {UNSAFE + 1}\n"
+    project.write(safety_toml(candidate="unsafe = 0.0", more=more))
+    result = project.run()
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    assert said(result, f"is a guard, whose worst score is {UNSAFE};")
 
 
 @pytest.mark.parametrize(
