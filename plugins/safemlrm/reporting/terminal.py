@@ -232,6 +232,8 @@ def failure_text(record: Record, again: str) -> str:
         lines.append(f"  base    {record.base} ({record.base.model})")
     if record.illegible:
         lines.append(f"  images  {record.illegible}")
+    if record.unaudited:
+        lines.append(f"  judge   {record.unaudited}")
     if record.worst:
         lines.append(f"  worst   {', '.join(record.worst)} (ids only; responses stay in the store)")
     lines.append(f"  again   {again_command(record, again)}")

@@ -25,7 +25,7 @@ LAYERS = [
     {"rounds", "confirm", "judging"},
     {"canary"},
     {"ruling"},
-    {"picture", "baselines", "tune"},
+    {"picture", "baselines", "tune", "audit"},
     {"reading"},
     {"watch", "preflight", "court"},
     {"measure", "verdict"},
