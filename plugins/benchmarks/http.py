@@ -26,7 +26,7 @@ from safemlrm.engines.identity import identity_of, with_generation
 from safemlrm.engines.openai import Connections
 from safemlrm.engines.served import see
 from safemlrm.judges.rules import Rules
-from safemlrm.responses.scoring import Scorer
+from safemlrm.responses.scoring import Desk, Scorer
 from safemlrm.responses.store import Store
 from safemlrm.types import Prompt, Request, Turn
 
@@ -91,13 +91,13 @@ def ours(url: str) -> Cost:
     identity = with_generation(identity_of("m", model, Path()), 0, see("m", model).to_json())
     requests = [Request(p.id, p, n) for n, p in enumerate(prompts())]
     asked = {r.key: r.prompt for r in requests}
-    scorer = Scorer.of(Rules(), None)
     batches = (requests[start : start + BATCH] for start in range(0, REQUESTS, BATCH))
     with tempfile.TemporaryDirectory() as folder, Store(Path(folder) / "safety.db") as store:
+        desk = Desk(Scorer.of(Rules(), None), store, "m")
         with Connections("m", model, identity) as connections:
             began, cpu = perf_counter(), process_time()
             for done in connections.ask(batches):
-                scorer.add(store, "m", [(asked[c.key], c) for c in done])
+                desk.take([(asked[c.key], c) for c in done])
             cost = Cost(perf_counter() - began, process_time() - cpu)
         assert store.count() == REQUESTS
     return cost

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from safemlrm.config import Model, load_config
-from safemlrm.judges import build_judge
+from safemlrm.judges import Rules
 from safemlrm.matrix import Matrix, build_matrix
 from safemlrm.organisms import __file__ as organisms
 from safemlrm.responses.split import ReasoningMarkers, split
@@ -75,7 +75,7 @@ def ask_cell(
 def main(file: str, folder: str) -> int:
     """Ask every cell of a safety.toml and write it into a file of its own."""
     config = load_config(Path(file))
-    matrix, judge = build_matrix(config), build_judge(config)
+    matrix, judge = build_matrix(config), Rules()
     for name, model in config.models.items():
         loaded = load(model)
         for scenario in config.scenarios:

@@ -9,15 +9,27 @@ from safemlrm.config import Budget
 from safemlrm.types import Completion, Request
 
 
+class Spent(Exception):
+    """There is no room in the budget for what a judge would be asked; the text says which part."""
+
+
 class Purse:
     """Counts what a run spends; responses from the store cost nothing."""
 
     def __init__(self, budget: Budget) -> None:
         self._budget = budget
         self._began = monotonic()
-        self.requests = self.tokens = 0
+        self.requests = self.tokens = self.judge_calls = 0
         self.withheld = False
         """Whether something was not handed out because the budget was spent."""
+
+    def judge(self, calls: int) -> None:
+        """Account for calls of a judge; raises `Spent` when there is no room for them."""
+        limit = self._budget.judge_calls
+        if limit is not None and self.judge_calls + calls > limit:
+            self.withheld = True
+            raise Spent(f"[budget] judge_calls = {limit}")
+        self.judge_calls += calls
 
     @property
     def empty(self) -> str:

@@ -55,6 +55,8 @@ class Decision:
     """Whether it was decided on fresh responses, because noise had left it open."""
     illegible: str = ""
     """Why the answers prove too little: a model may not read what an attack shows; empty otherwise."""
+    unaudited: str = ""
+    """Why the judge's verdicts prove too little: people have not borne them out; empty otherwise."""
 
 
 def not_applicable(hypothesis: Hypothesis) -> Decision:

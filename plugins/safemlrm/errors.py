@@ -21,7 +21,11 @@ class EngineError(SafemlrmError):
 
 
 class ModelChanged(EngineError):
-    """Another model answers in the place of the one that was identified; the two are never pooled."""
+    """Another model answers in the place of `model` as it was identified; the two are never pooled."""
+
+    def __init__(self, text: str, model: str) -> None:
+        super().__init__(text)
+        self.model = model
 
 
 class StoreError(SafemlrmError):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
+from safemlrm.judges.jury import SPLIT
 from safemlrm.metrics.coupling import Joint
 from safemlrm.metrics.rates import clopper_pearson
 from safemlrm.responses.store import Row
@@ -127,6 +128,7 @@ class CellResult:
             "leaked": lambda row: self._both(row, reasoning=True, answer=False),
             "unscored": self._unscored,
             "truncated": lambda row: row.finish == "length",
+            "split": lambda row: row.scored.score.path in SPLIT if row.scored else None,
         }
         return looks[bad]
 

@@ -69,6 +69,7 @@ METRICS = (
     Metric("coupling", "coupling", "model", "coupling", "pair", "refuse", "coupled"),
     Metric("unscored", "unscored", "model", "count", "pair", None, "unscored"),
     Metric("truncated", "truncated", "model", "count", "pair", None, "truncated"),
+    Metric("disagreement", "jury disagreement", "model", "count", "pair", None, "split"),
     Metric(
         "unscored_rise",
         "rise of unscored",

@@ -5,26 +5,26 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from itertools import chain
 from time import monotonic
 from typing import Protocol, runtime_checkable
 
-from safemlrm.budget import Purse
+from safemlrm.budget import Purse, Spent
 from safemlrm.canary import transcriptions
 from safemlrm.config import Config
 from safemlrm.confirm import DRAWS
+from safemlrm.court import Court
 from safemlrm.engines.workers import Workers, workers_for
 from safemlrm.errors import EngineError, ModelChanged
 from safemlrm.family import build_families
-from safemlrm.judges import Transcription, build_judge
 from safemlrm.matrix import Matrix
 from safemlrm.plan import Plan, Work
 from safemlrm.preflight import look_at_models, retire
 from safemlrm.reading import Cells, settings_key
-from safemlrm.responses.scoring import Scorer
 from safemlrm.responses.store import Cost, Store
 from safemlrm.rounds import Asked, attacked, batches, rounds
-from safemlrm.types import Identity, Judge
+from safemlrm.types import Identity
 from safemlrm.watch import Watch
 
 log = logging.getLogger(__name__)
@@ -60,6 +60,33 @@ class Speaking(Protocol):
         """Show a sentence."""
 
 
+@dataclass(frozen=True)
+class Run:
+    """One measuring: what is asked, where it is kept, and what it may cost."""
+
+    plan: Plan
+    watch: Watch
+    uid: str
+    progress: Progress
+    purse: Purse
+    court: Court
+
+    @property
+    def config(self) -> Config:
+        """The configuration."""
+        return self.watch.cells.config
+
+    @property
+    def matrix(self) -> Matrix:
+        """Prompts and attacks."""
+        return self.watch.cells.matrix
+
+    @property
+    def store(self) -> Store:
+        """Where everything is kept."""
+        return self.watch.cells.store
+
+
 def measure(
     plan: Plan, config: Config, matrix: Matrix, store: Store, uid: str, progress: Progress
 ) -> None:
@@ -69,122 +96,127 @@ def measure(
     others go on. Only one run at a time measures into a store; a second one waits, then finds the
     answers there.
     """
-    families = build_families(config, matrix)
-    watch = Watch(Cells(config, matrix, store, uid), families, plan.cases)
+    cells = Cells(config, matrix, store, uid)
+    watch = Watch(cells, build_families(config, matrix), plan.cases)
     purse = Purse(config.budget)
     with store.lock(progress.wait):
         note = progress.note if isinstance(progress, Speaking) else log.warning
         identities = look_at_models(plan, config, matrix, store, uid, note)
-        for model, identity in identities.items():
-            try:
-                if isinstance(identity, EngineError):
-                    _announce(progress, model, plan.of(model))
-                    raise identity
-                asked = chain(
-                    _legibility(model, identity, plan, watch, progress),
-                    _cells(model, identity, plan, watch, progress),
-                )
-                if config.gate.confirm:
-                    asked = chain(asked, _again(model, identity, watch, progress))
-                with _account(model, config, store, uid, purse):
-                    _ask(model, identity, asked, config, store, progress, purse)
-            except EngineError as error:
-                if isinstance(error, ModelChanged) and isinstance(identity, Identity):
-                    retire(model, config, store, uid, identity)
-                store.set_broken(uid, model, str(error))
-                progress.broken(str(error))
-            else:
-                progress.finish()
+        with Court(cells, purse.judge, note) as court:
+            run = Run(plan, watch, uid, progress, purse, court)
+            for model, identity in identities.items():
+                _measure(model, identity, run)
+            _adjourn(run)
+
+
+def _measure(model: str, identity: Identity | EngineError, run: Run) -> None:
+    """Ask one model everything; what goes wrong with it breaks it alone."""
+    try:
+        if isinstance(identity, EngineError):
+            _announce(run.progress, model, run.plan.of(model))
+            raise identity
+        asked = chain(_legibility(model, identity, run), _cells(model, identity, run))
+        if run.config.gate.confirm:
+            asked = chain(asked, _again(model, identity, run))
+        with _account(model, run):
+            _ask(model, identity, asked, run)
+    except EngineError as error:
+        if isinstance(error, ModelChanged):
+            retire(error.model, run.config, run.store, run.uid)
+        run.store.set_broken(run.uid, model, str(error))
+        run.progress.broken(str(error))
+    else:
+        run.progress.finish()
+
+
+def _adjourn(run: Run) -> None:
+    """Look once more at the judge: had it changed, nothing it said in this run could be compared."""
+    try:
+        run.court.end()
+    except EngineError as error:
+        if isinstance(error, ModelChanged):
+            retire(error.model, run.config, run.store, run.uid)
+        for model in run.plan.models:
+            run.store.set_broken(run.uid, model, str(error))
+        run.progress.broken(str(error))
 
 
 @contextmanager
-def _account(model: str, config: Config, store: Store, uid: str, purse: Purse) -> Iterator[None]:
+def _account(model: str, run: Run) -> Iterator[None]:
     """Record what asking a model cost, so that a plan can say what asking it again would."""
+    purse = run.purse
     requests, tokens, began = purse.requests, purse.tokens, monotonic()
     try:
         yield
     finally:
         cost = Cost(purse.requests - requests, purse.tokens - tokens, monotonic() - began)
         if cost.requests:
-            store.add_cost(uid, model, settings_key(config.models[model]), cost)
+            run.store.add_cost(run.uid, model, settings_key(run.config.models[model]), cost)
 
 
 def _announce(progress: Progress, who: str, work: Sequence[Work]) -> None:
     progress.start(who, len(work), sum(item.prompts for item in work))
 
 
-def _legibility(
-    model: str, identity: Identity, plan: Plan, watch: Watch, progress: Progress
-) -> Iterator[list[Asked]]:
+def _legibility(model: str, identity: Identity, run: Run) -> Iterator[list[Asked]]:
     """Yield the pictures a model is asked to transcribe, first of all; what they cost stands apart."""
-    matrix, seed = watch.cells.matrix, watch.cells.config.gate.seed
-    work = plan.canaries_of(model)
+    matrix, seed = run.matrix, run.config.gate.seed
+    work = run.plan.canaries_of(model)
     asked = [a for item in work for a in transcriptions(item.cell, identity, matrix, seed)]
     if asked:
-        _announce(progress, f"{model}, legibility", work)
+        _announce(run.progress, f"{model}, legibility", work)
         yield asked
-        progress.finish()
+        run.progress.finish()
 
 
-def _cells(
-    model: str, identity: Identity, plan: Plan, watch: Watch, progress: Progress
-) -> Iterator[list[Asked]]:
+def _cells(model: str, identity: Identity, run: Run) -> Iterator[list[Asked]]:
     """Yield the prompts of a model's cells, in rounds."""
-    matrix, config, work = watch.cells.matrix, watch.cells.config, plan.of(model)
-    leaves = watch.leaves if config.gate.stop == "early" else None
-    _announce(progress, model, work)
+    config, work = run.config, run.plan.of(model)
+    leaves = run.watch.leaves if config.gate.stop == "early" else None
+    _announce(run.progress, model, work)
     batch = config.models[model].batch_size
-    yield from rounds(work, identity, matrix, config.gate.seed, leaves, batch)
+    yield from rounds(work, identity, run.matrix, config.gate.seed, leaves, batch)
 
 
-def _again(
-    model: str, identity: Identity, watch: Watch, progress: Progress
-) -> Iterator[list[Asked]]:
+def _again(model: str, identity: Identity, run: Run) -> Iterator[list[Asked]]:
     """Yield the cells that noise left open once the rest is stored; what they cost stands apart."""
-    matrix, seed = watch.cells.matrix, watch.cells.config.gate.seed
-    cells = watch.open_cells(model)
+    matrix, seed = run.matrix, run.config.gate.seed
+    cells = run.watch.open_cells(model)
     if not cells:
         return
     work = [Work(cell, matrix.scenarios[cell.scenario].planned) for cell in cells]
-    progress.finish()
-    progress.start(f"{model}, confirm", len(work), len(DRAWS) * sum(w.prompts for w in work))
+    run.progress.finish()
+    run.progress.start(f"{model}, confirm", len(work), len(DRAWS) * sum(w.prompts for w in work))
     for draw in DRAWS:
         yield [a for item in work for a in attacked(item, identity, matrix, seed, draw)]
 
 
-def _ask(
-    model: str,
-    identity: Identity,
-    all_rounds: Iterable[list[Asked]],
-    config: Config,
-    store: Store,
-    progress: Progress,
-    purse: Purse,
-) -> None:
+def _ask(model: str, identity: Identity, all_rounds: Iterable[list[Asked]], run: Run) -> None:
     """Generate, split, judge and store what is missing, a round at a time."""
-    settings = config.models[model]
-    judges: dict[bool, Judge] = {False: build_judge(config), True: Transcription()}
-    scorers = {kind: Scorer.of(judge, settings.reasoning) for kind, judge in judges.items()}
+    settings, store, purse = run.config.models[model], run.store, run.purse
     with ExitStack() as stack:
         workers: Workers | None = None
         for asked in all_rounds:
-            scorer = scorers[asked[0].canary]
+            desk = run.court.desk(model, transcription=asked[0].canary)
             store.index((a.cell, a.position, a.prompt.id, a.key) for a in asked)
             missing = store.missing(a.key for a in asked)
-            scorer.rescore(store, model, {a.key: a.prompt for a in asked if a.key not in missing})
-            progress.advance(0, len(asked) - len(missing))
-            if not missing:
-                continue
-            if workers is None:  # a run that finds everything in the store loads no model
-                workers = stack.enter_context(workers_for(model, config, identity))
-            todo = {a.key: a for a in asked if a.key in missing}
-            work = batches(todo.values(), settings.batch_size)
-            for completions in workers.ask(purse.limit(work)):
-                scorer.add(store, model, [(todo[c.key].prompt, c) for c in completions])
-                purse.pay(completions)
-                progress.advance(len(completions), 0)
+            try:
+                desk.rescore({a.key: a.prompt for a in asked if a.key not in missing})
+                run.progress.advance(0, len(asked) - len(missing))
+                if missing and workers is None:  # with everything in the store no model is loaded
+                    workers = stack.enter_context(workers_for(model, run.config, identity))
+                todo = {a.key: a for a in asked if a.key in missing}
+                work = batches(todo.values(), settings.batch_size)
+                for completions in workers.ask(purse.limit(work)) if workers and todo else ():
+                    desk.take([(todo[c.key].prompt, c) for c in completions])
+                    purse.pay(completions)
+                    run.progress.advance(len(completions), 0)
+                desk.clear()
+            except Spent as spent:
+                run.progress.cut(str(spent))
+                break
             if purse.withheld:
-                progress.cut(purse.empty)
+                run.progress.cut(purse.empty)
                 break
         if workers is not None:
             workers.still_the_same()

@@ -11,6 +11,7 @@ from safemlrm.engines.folder import reads_text_only
 from safemlrm.engines.identity import identity_of, with_generation
 from safemlrm.engines.served import QUESTIONS, Served, endpoint_of, see
 from safemlrm.errors import ConfigError, EngineError
+from safemlrm.judging import judge_models
 from safemlrm.matrix import Matrix
 from safemlrm.plan import Plan
 from safemlrm.reading import settings_key
@@ -38,6 +39,10 @@ def look_at_models(
     for model in plan.models:
         _check_turns(model, plan, config, matrix)
     identities = {model: _identify(model, config, store, uid, note) for model in plan.models}
+    for model in judge_models(config):
+        judge = _identify(model, config, store, uid, note)
+        if isinstance(judge, EngineError):
+            raise judge  # nothing could be scored, so nothing is asked
     _check_confirm(config, identities)
     for model, identity in identities.items():
         if isinstance(identity, Identity):
@@ -45,10 +50,11 @@ def look_at_models(
     return identities
 
 
-def retire(model: str, config: Config, store: Store, uid: str, identity: Identity) -> None:
+def retire(model: str, config: Config, store: Store, uid: str) -> None:
     """End the generation of a model that changed behind its address: no run reads its answers again."""
     settings = config.models[model]
-    store.set_served(endpoint_of(settings), int(identity.parts["generation"]), RETIRED)
+    generation, _ = store.served(endpoint_of(settings)) or (0, RETIRED)
+    store.set_served(endpoint_of(settings), generation, RETIRED)
     store.set_identity(uid, model, settings_key(settings), None)
 
 

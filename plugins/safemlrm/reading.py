@@ -19,12 +19,13 @@ from safemlrm.confirm import DRAWS
 from safemlrm.engines.identity import identity_of
 from safemlrm.errors import ConfigError, EngineError, NotMeasured, SafemlrmError
 from safemlrm.evidence import CellResult
-from safemlrm.judges import Transcription, build_judge
+from safemlrm.judges import Transcription
+from safemlrm.judging import Contract, build_judge, contract_of
 from safemlrm.matrix import Matrix
 from safemlrm.responses.scoring import Scorer
 from safemlrm.responses.store import Store
 from safemlrm.rounds import index_key
-from safemlrm.types import BASELINE, Case, Cell, Identity
+from safemlrm.types import BASELINE, Case, Cell, Identity, Judge
 
 FILES = ("weights", "config", "processor", "chat_template", "script")
 """The parts of an identity that a replay can compare on any machine."""
@@ -54,6 +55,7 @@ class Cells:
     _checked: set[str] = field(default_factory=set, repr=False)
     _legible: dict[Cell, Legibility | None] = field(default_factory=dict, repr=False)
     _draws: dict[str, bool] = field(default_factory=dict, repr=False)
+    _judges: dict[str, Judge] = field(default_factory=dict, repr=False)
 
     def candidate(self, case: Case) -> CellResult:
         """Return what is stored of the candidate's cell of a case; errors as for `evaluate`."""
@@ -93,7 +95,7 @@ class Cells:
     def instrument(self, pair: str) -> Instrument:
         """Return what a comparison of the pair with an earlier run has to hold fixed."""
         return Instrument(
-            scorer=self._scorer(self.matrix.pairs[pair][0]).key,
+            scorer=self.scorer(self.matrix.pairs[pair][0]).key,
             seed=self.config.gate.seed,
             unsafe_at=self.config.gate.unsafe_at,
             channel=self.config.limits.channel,
@@ -188,7 +190,7 @@ class Cells:
         return CellResult(
             cell,
             self.matrix.scenarios[case.scenario].expectation,
-            tuple(self.store.rows(index, self._scorer(cell.model).key, planned)),
+            tuple(self.store.rows(index, self.scorer(cell.model).key, planned)),
             planned,
             self.config.gate.unsafe_at,
             self.config.limits.channel,
@@ -206,5 +208,17 @@ class Cells:
             raise EngineError(reason)
         return self.identity(model)
 
-    def _scorer(self, model: str) -> Scorer:
-        return Scorer.of(build_judge(self.config), self.config.models[model].reasoning)
+    def scorer(self, model: str) -> Scorer:
+        """Return what a model's responses are scored by; errors as for `identity` of the judge's models."""
+        return Scorer.of(self._judge(), self.config.models[model].reasoning)
+
+    def contract(self) -> Contract:
+        """Return what is known of the judge; errors as for `scorer`."""
+        return contract_of(self.config, self._judge(), self.store)
+
+    def _judge(self) -> Judge:
+        """Return the judge without its models: what it said is read, and nothing is asked."""
+        name = self.config.gate.judge
+        if name not in self._judges:
+            self._judges[name] = build_judge(self.config, self.matrix, self.store, self._known)
+        return self._judges[name]

@@ -29,6 +29,9 @@ from safemlrm.family import Hypothesis
 from safemlrm.stopping import stop_of
 from safemlrm.types import Reason, Verdict
 
+UNJUDGED = frozenset({"unscored", "truncated", "split"})
+"""What is counted without believing a verdict."""
+
 
 def decide_case(
     hypothesis: Hypothesis, candidate: CellResult, base: CellResult | None, *, early: bool
@@ -116,3 +119,14 @@ def with_sight(
     if not why or decision.verdict not in in_doubt:
         return decision
     return replace(decision, verdict=Verdict.INCONCLUSIVE, reason=Reason.MISSING, illegible=why)
+
+
+def with_audit(decision: Decision, doubt: str) -> Decision:
+    """Return what a decision is worth where people have not borne out the judge: never a PASS.
+
+    FAIL stays, since a doubtful judge that finds a model unsafe is no reason to release it.
+    """
+    passing = decision.verdict in (Verdict.PASS, Verdict.INCONCLUSIVE)
+    if not doubt or not passing or decision.hypothesis.metric.bad in UNJUDGED:
+        return decision
+    return replace(decision, verdict=Verdict.INCONCLUSIVE, reason=Reason.MISSING, unaudited=doubt)

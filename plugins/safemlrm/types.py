@@ -30,10 +30,14 @@ class Image:
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """What the user says at once: pictures first, then text, in the order a chat template receives them."""
+    """What one side says at once: pictures first, then text, in the order a chat template receives them.
+
+    Prompts are turns of the user; a judge's question may show what an assistant answered.
+    """
 
     text: str
     images: tuple[Image, ...] = ()
+    role: Literal["user", "assistant"] = "user"
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +100,8 @@ class Cell:
 class Request:
     """One generation: a prompt after its attack, the seed of its own random generator, the attack's name.
 
-    A `canary` asks for the text of the attack's pictures and not for what the prompt wants.
+    A `canary` asks for the text of the attack's pictures and not for what the prompt wants. A `raw`
+    one is the text of its only turn as it stands, without the model's chat template.
     """
 
     key: str
@@ -104,6 +109,7 @@ class Request:
     seed: int
     attack: str = ""
     canary: bool = False
+    raw: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from functools import reduce
 from operator import add
 
+from safemlrm.audit import judge_doubt
 from safemlrm.baselines import Baseline
 from safemlrm.canary import Legibility
 from safemlrm.config import Config
@@ -20,7 +21,14 @@ from safemlrm.matrix import Matrix
 from safemlrm.picture import Picture, draw
 from safemlrm.reading import Cells
 from safemlrm.responses.store import Store
-from safemlrm.ruling import decide, decide_case, still_open, unless_cut, with_sight
+from safemlrm.ruling import (
+    decide,
+    decide_case,
+    still_open,
+    unless_cut,
+    with_audit,
+    with_sight,
+)
 from safemlrm.types import ALL, BASELINE, Case, Tier
 
 
@@ -63,6 +71,7 @@ class Reader:
     cells: Cells
     families: Mapping[str, Family]
     _fresh: dict[str, dict[Case, Decision]] = field(default_factory=dict, repr=False)
+    _doubts: dict[str, str] = field(default_factory=dict, repr=False)
 
     @classmethod
     def of(cls, config: Config, matrix: Matrix, store: Store, uid: str | None) -> Reader:
@@ -80,8 +89,9 @@ class Reader:
             self._confirmed(case, decide_case(h, candidate, base, early=self._early))
             for h in self.families[case.pair].of(case)
         )
-        sight = self.sight(case.pair, [case.attack])
-        return Evaluation(case, candidate, base, tuple(with_sight(d, *sight) for d in found))
+        sight, doubt = self.sight(case.pair, [case.attack]), self.judge_doubt(case.pair)
+        worth = (with_audit(with_sight(d, *sight), doubt) for d in found)
+        return Evaluation(case, candidate, base, tuple(worth))
 
     def sight(self, pair: str, attacks: Iterable[str]) -> tuple[list[Legibility], list[Legibility]]:
         """Return how much candidate and base read of what attacks draw; errors as above.
@@ -96,6 +106,22 @@ class Reader:
         ]
         ours, theirs = ([legible for legible in side if legible is not None] for side in found)
         return ours, theirs
+
+    def judge_doubt(self, pair: str) -> str:
+        """Say why an audit lets nothing of a pair pass; empty where it may, or none is asked for."""
+        config, candidate = self.cells.config, self._matrix.pairs[pair][0]
+        if config.limits.judge_kappa is None:
+            return ""
+        if pair not in self._doubts:
+            self._doubts[pair] = judge_doubt(
+                config.audit_path,
+                pair,
+                config.limits.judge_kappa,
+                digest=self.cells.scorer(candidate).judge.digest,
+                unsafe_at=config.gate.unsafe_at,
+                channel=config.limits.channel,
+            )
+        return self._doubts[pair]
 
     def _confirmed(self, case: Case, decision: Decision) -> Decision:
         """Return what fresh responses say where noise left a decision open and they were asked for."""
@@ -151,7 +177,9 @@ class Reader:
         found = (decide(h, *evidence.sides(h.metric)) for h in hypotheses)
         attacks = dict.fromkeys(case.attack for case in cases)
         ours, _ = self.sight(tier.pair, attacks) if hypotheses else ([], [])
-        return replace(evidence, decisions=tuple(with_sight(d, ours) for d in found))
+        doubt = self.judge_doubt(tier.pair)
+        worth = (with_audit(with_sight(d, ours), doubt) for d in found)
+        return replace(evidence, decisions=tuple(worth))
 
     @staticmethod
     def _earlier(

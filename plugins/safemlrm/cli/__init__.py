@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from safemlrm.cli.accept import accept
+from safemlrm.cli.audit import audit
 from safemlrm.cli.measure import measure
 from safemlrm.cli.prompts import prompts
 from safemlrm.cli.store import store
@@ -14,7 +15,7 @@ from safemlrm.cli.tune import tune
 @click.group()
 @click.version_option(package_name="pytest-safemlrm")
 def main() -> None:
-    """Look at prompts, measure models, accept runs, suggest limits; the gate itself is `pytest`."""
+    """Look at prompts, measure, accept, suggest limits, audit the judge; the gate itself is `pytest`."""
 
 
 main.add_command(prompts)
@@ -22,3 +23,4 @@ main.add_command(measure)
 main.add_command(accept)
 main.add_command(tune)
 main.add_command(store)
+main.add_command(audit)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from safemlrm.canary import canary_key
@@ -10,11 +11,13 @@ from safemlrm.cli.opening import extensions_of, open_matrix
 from safemlrm.config import Config, load_config
 from safemlrm.config.load import read_tables
 from safemlrm.confirm import DRAWS
-from safemlrm.judges import Transcription, build_judge
+from safemlrm.errors import NotMeasured
+from safemlrm.judges import Transcription
 from safemlrm.matrix import Matrix, build_matrix
-from safemlrm.reading import settings_key
+from safemlrm.reading import Cells, settings_key
 from safemlrm.responses.rows import Place, Seen
 from safemlrm.responses.scoring import Scorer
+from safemlrm.responses.store import Store
 from safemlrm.rounds import index_key
 from safemlrm.types import Cell, Identity
 
@@ -76,14 +79,20 @@ def current(opened: Iterable[Opened], seen: Iterable[Seen], keep: int) -> list[S
     return [look for versions in found.values() for look in versions.values()]
 
 
-def scorers(opened: Iterable[Opened]) -> dict[str, str]:
-    """Return what scores the present configuration reads: the judge, and the models it judges so."""
+def scorers(opened: Iterable[Opened], store: Store) -> dict[str, str]:
+    """Return what scores the present configuration reads: the judge, and the models it judges so.
+
+    A judge whose models the store has not met is left out: it has no scores there.
+    """
     found: dict[str, dict[str, list[str]]] = {}
-    for config, _ in opened:
+    for config, matrix in opened:
+        cells = Cells(config, matrix, store, None)
         for name, model in sorted(config.models.items()):
-            for judge in (build_judge(config), Transcription()):
-                key = Scorer.of(judge, model.reasoning).key
-                found.setdefault(key, {}).setdefault(judge.name, []).append(name)
+            keys = {"legibility": Scorer.of(Transcription(), model.reasoning).key}
+            with suppress(NotMeasured):
+                keys[config.gate.judge] = cells.scorer(name).key
+            for judge, key in keys.items():
+                found.setdefault(key, {}).setdefault(judge, []).append(name)
     return {
         key: "; ".join(f"{judge} of {', '.join(names)}" for judge, names in by.items())
         for key, by in found.items()

@@ -47,7 +47,7 @@ def inspect(file_of_store: str | None, file: str, profile: str | None) -> None:
     with one_line():
         path, opened = _named(file_of_store, file, profile)
         with Store(path, read_only=True) as found:
-            for line in inventory(path, contents_of(found), _scorers(opened)):
+            for line in inventory(path, contents_of(found), _scorers(opened, found)):
                 click.echo(line)
 
 
@@ -198,10 +198,10 @@ def _places(opened: list[Opened], seen: list[Seen]) -> dict[str, Place]:
     return places(opened, seen) if opened else {}
 
 
-def _scorers(opened: list[Opened]) -> dict[str, str]:
+def _scorers(opened: list[Opened], store: Store) -> dict[str, str]:
     from safemlrm.cli.places import scorers
 
-    return scorers(opened) if opened else {}
+    return scorers(opened, store) if opened else {}
 
 
 def _versions(seen: Iterable[Seen]) -> dict[tuple[str, str], set[str]]:

@@ -14,6 +14,7 @@ from safemlrm.errors import SafemlrmError
 
 if TYPE_CHECKING:
     from safemlrm.config import Config
+    from safemlrm.matrix import Matrix
     from safemlrm.tune import Run, Tuned
 
 
@@ -35,10 +36,27 @@ def tune(
     with one_line():
         config, matrix = open_matrix(file, profile)
         chosen = {case.pair for case in matrix.select(pairs=pairs or None)}
-        present = {pair: terms_of(config, matrix, pair) for pair in sorted(chosen)}
+        scorers = _scorers(config, matrix)
+        present = {
+            pair: terms_of(config, matrix, pair, scorer=scorers.get(pair, ""))
+            for pair in sorted(chosen)
+        }
         found = histories(_read_runs(runs), present)
         tuned = suggest(found, config, matrix, _above(above))
         _show(tuned, _block(tuned.config), len(runs))
+
+
+def _scorers(config: Config, matrix: Matrix) -> dict[str, str]:
+    """Return the key of each pair's scores where a model judges, which the store has met; else nothing."""
+    from safemlrm.judging import judge_models
+    from safemlrm.reading import Cells
+    from safemlrm.responses.store import Store
+
+    if not judge_models(config):
+        return {}
+    with Store(config.store_path, read_only=True) as store:
+        cells = Cells(config, matrix, store, None)
+        return {pair: cells.scorer(sides[0]).key for pair, sides in matrix.pairs.items()}
 
 
 def _read_runs(runs: Iterable[str]) -> list[Run]:

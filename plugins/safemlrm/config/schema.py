@@ -91,10 +91,25 @@ class AttackTable(Table):
         return self.model_dump(exclude={"kind"}, exclude_none=True)
 
 
-class JudgeTable(Table):
-    """A judge by kind."""
+Guard = Literal[
+    "llama_guard_3", "llama_guard_4", "shieldgemma", "wildguard", "qwen3guard", "harmbench"
+]
 
-    kind: Literal["rules"] = "rules"
+
+class JudgeTable(Table):
+    """A judge by kind; each kind reads some of the keys.
+
+    `model` is one of [models.NAME] that is asked, `jurors` are other judges of safety.toml.
+    """
+
+    kind: Literal["rules", "rubric", "guard", "jury"] = "rules"
+    model: Slug | None = None
+    images: Literal["text", "show"] = "text"
+    family: Guard | None = None
+    template: Named | None = None
+    retries: Annotated[int, Field(ge=0, le=10)] = 2
+    jurors: tuple[Slug, ...] = ()
+    foreman: Slug | None = None
 
 
 class Gate(Table):
@@ -153,6 +168,7 @@ class MetricLimits(CaseLimits):
     coupling: Coupling | None = None
     unscored: Rate | None = None
     truncated: Rate | None = None
+    disagreement: Rate | None = None
     unscored_rise: Rate | None = None
     truncated_rise: Rate | None = None
     rise: Small | None = None
@@ -181,6 +197,7 @@ class Limits(MetricLimits):
     """The rates that fail a build; a metric left out is not gated."""
 
     channel: Channel = "answer"
+    judge_kappa: Rate | None = None
     override: tuple[Override, ...] = ()
 
 
@@ -195,6 +212,7 @@ class Budget(Table):
 
     requests: Count | None = None
     tokens: Count | None = None
+    judge_calls: Count | None = None
     seconds: Annotated[float, Field(gt=0)] | None = None
 
 
@@ -233,6 +251,7 @@ class Config(Table):
     report: Report = Report()
     store: str = "reports/safety.db"
     baselines: str = "reports/baselines"
+    audit: str = "reports/audit.json"
     file: Path = Field(exclude=True)
     profile: str | None = None
 
@@ -250,6 +269,11 @@ class Config(Table):
     def baselines_path(self) -> Path:
         """Where accepted runs lie; the same for every profile unless it says otherwise."""
         return self.folder / self.baselines
+
+    @property
+    def audit_path(self) -> Path:
+        """Where the last audit of the judge lies."""
+        return self.folder / self.audit
 
     @property
     def reports_path(self) -> Path:

@@ -59,7 +59,13 @@ def body_of(model: Model, decoding: Decoding, request: Request) -> dict[str, obj
     messages: list[dict[str, object]] = []
     if model.system is not None:
         messages.append({"role": "system", "content": model.system})
-    messages += [{"role": "user", "content": c} for c in _contents(request.prompt)]
+    if request.raw:
+        raise EngineError(
+            f"[models] {model.model}: a prompt in a judge's own format goes past the chat template, "
+            'which a chat API does not offer; ask this judge with engine = "transformers" or "vllm"'
+        )
+    contents = zip(request.prompt.turns, _contents(request.prompt), strict=True)
+    messages += [{"role": turn.role, "content": content} for turn, content in contents]
     body: dict[str, object] = {
         "model": model.model,
         "messages": messages,

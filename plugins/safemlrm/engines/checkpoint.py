@@ -6,6 +6,7 @@ import struct
 from collections.abc import Mapping, Set
 from dataclasses import dataclass
 from importlib.util import find_spec
+from math import inf
 from typing import Any
 
 import torch
@@ -64,6 +65,7 @@ class Checkpoint:
     sees: bool
     ends: Set[int]
     unwritten: Set[int]
+    longest: float
 
 
 def load(model: Model, found: Files, device: str, decoding: Decoding) -> Checkpoint:
@@ -109,8 +111,14 @@ def _load(model: Model, found: Files, device: torch.device, decoding: Decoding) 
         device=device,
         sees=sees,
         ends=ends,
-        unwritten=_unwritten(tokenizer, model.reasoning),
+        unwritten=unwritten_of(tokenizer, model.reasoning),
+        longest=_longest(config),
     )
+
+
+def _longest(config: Any) -> float:
+    """Return how many tokens a network was made for, prompt and response; infinite if it does not say."""
+    return getattr(config.get_text_config(), "max_position_embeddings", None) or inf
 
 
 def _device(name: str) -> torch.device:
@@ -188,7 +196,7 @@ def _generation(own: Any, tokenizer: Any, decoding: Decoding) -> tuple[Any, Set[
     return generation, frozenset(ends)
 
 
-def _unwritten(tokenizer: Any, reasoning: Reasoning | None) -> Set[int]:
+def unwritten_of(tokenizer: Any, reasoning: Reasoning | None) -> Set[int]:
     """Return the special tokens, less those the reasoning markers are made of.
 
     Models differ in whether their markers are special tokens; a marker has to survive decoding.

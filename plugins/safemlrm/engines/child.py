@@ -25,11 +25,11 @@ def main() -> None:
     """Serve one engine until the parent closes the pipe, or dies, which closes it too."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     faulthandler.enable()
-    inbox, outbox = _take_pipes()
+    inbox, outbox = take_pipes()
     batches: SimpleQueue[Batch] = SimpleQueue()
     try:
         start: Start = pickle.load(inbox)
-        Thread(target=_receive, args=(inbox, batches), daemon=True).start()
+        Thread(target=receive, args=(inbox, batches), daemon=True).start()
         # What is imported and loaded stays: looking through it for garbage takes a sixth of a start.
         gc.disable()
         engine = build_engine(start.name, start.model, start.folder, start.device)
@@ -37,15 +37,15 @@ def main() -> None:
         gc.enable()
         if start.identify:
             identity = identity_of(start.name, start.model, start.folder)
-            _send(outbox, Loaded(identity.digest))
+            send(outbox, Loaded(identity.digest))
         while True:
             batch = batches.get()
-            _send(outbox, Answered(batch.number, list(engine.generate(batch.requests))))
+            send(outbox, Answered(batch.number, list(engine.generate(batch.requests))))
     except Exception as error:  # whatever a library raises reaches the user as one line
-        _send(outbox, Failed(_reason(error)))
+        send(outbox, Failed(reason_of(error)))
 
 
-def _take_pipes() -> tuple[BinaryIO, BinaryIO]:
+def take_pipes() -> tuple[BinaryIO, BinaryIO]:
     """Keep stdin and stdout for the parent: a library that prints or asks gets stderr and nothing."""
     inbox, outbox = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
     nothing = os.open(os.devnull, os.O_RDONLY)
@@ -56,7 +56,7 @@ def _take_pipes() -> tuple[BinaryIO, BinaryIO]:
     return inbox, outbox
 
 
-def _receive(inbox: BinaryIO, batches: SimpleQueue[Batch]) -> None:
+def receive(inbox: BinaryIO, batches: SimpleQueue[Batch]) -> None:
     """Take batches as they come, so that the next one waits here; end the process with the pipe."""
     code = 1
     try:
@@ -71,12 +71,12 @@ def _receive(inbox: BinaryIO, batches: SimpleQueue[Batch]) -> None:
         os._exit(code)
 
 
-def _send(outbox: BinaryIO, message: Answered | Failed | Loaded) -> None:
+def send(outbox: BinaryIO, message: Answered | Failed | Loaded) -> None:
     pickle.dump(message, outbox)
     outbox.flush()
 
 
-def _reason(error: Exception) -> str:
+def reason_of(error: Exception) -> str:
     """Return one line; our own errors already say what is wrong."""
     if isinstance(error, SafemlrmError):
         return str(error)

@@ -24,8 +24,9 @@ from typing import IO
 
 from safemlrm.config import Model
 from safemlrm.engines.devices import devices_of
-from safemlrm.engines.folder import model_folder
+from safemlrm.engines.folder import pinned
 from safemlrm.engines.messages import HELLO, Answered, Batch, Failed, Loaded, Start
+from safemlrm.engines.placing import Lost, OnCluster
 from safemlrm.errors import EngineError
 from safemlrm.types import Completion, Request
 
@@ -36,6 +37,7 @@ QUIET = {
     "HF_HUB_DISABLE_PROGRESS_BARS": "1",
     "TRANSFORMERS_VERBOSITY": "error",
     "TQDM_DISABLE": "1",
+    "RAY_USAGE_STATS_ENABLED": "0",
 }
 IN_FLIGHT = 2
 GRACE_SECONDS = 5.0
@@ -46,16 +48,25 @@ UNHEARD = "its answers could not be read any more, so its process was killed"
 class Child:
     """A process that serves one device, and the thread that hears from it."""
 
-    def __init__(self, start: Start, threads: int, events: SimpleQueue[Event]) -> None:
-        """Start the process and tell it what to load; it loads while the caller goes on."""
+    def __init__(
+        self,
+        start: Start | OnCluster,
+        threads: int,
+        events: SimpleQueue[Event],
+        boot: str | None = None,
+    ) -> None:
+        """Start the process and tell it what to load; it loads while the caller goes on.
+
+        `boot` is the program of the process, that of a device by default.
+        """
         self.device = start.device
         self._log: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115  # closed by stop()
         self._process = subprocess.Popen(
-            [sys.executable, "-P", "-c", BOOT],
+            [sys.executable, "-P", "-c", boot or BOOT],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._log,
-            env=_environment(threads),
+            env=environment_of(threads),
         )
         assert self._process.stdin is not None
         assert self._process.stdout is not None
@@ -65,7 +76,7 @@ class Child:
         self._thread.start()
         self.send(start)
 
-    def send(self, message: Start | Batch) -> None:
+    def send(self, message: Start | OnCluster | Batch) -> None:
         """Write a message; a child that is gone is reported by the thread that listens."""
         with suppress(OSError):
             pickle.dump(message, self._stdin)
@@ -120,7 +131,7 @@ class Child:
         return next((line.strip() for line in reversed(lines) if line.strip()), "")
 
 
-Event = tuple[Child, Answered | Failed | Loaded]
+Event = tuple[Child, Answered | Failed | Loaded | Lost]
 
 
 class Children:
@@ -145,9 +156,8 @@ class Children:
     def __enter__(self) -> Children:
         """Start a child a device; they load in parallel while this returns."""
         model = self._model
-        if model.engine == "transformers":  # what was identified is what is loaded
-            path = str(model_folder(model, self._folder))
-            model = model.model_copy(update={"path": path})
+        if model.engine in ("transformers", "vllm"):  # what was identified is what is loaded
+            model = pinned(model, self._folder)
         devices = devices_of(model)
         identify = self._digest is not None
         threads = max(1, _cores() // len(devices))
@@ -216,7 +226,7 @@ class Children:
                 return child, event.completions
             if isinstance(event, Loaded):
                 self._check(event.digest)
-            elif self._failure is None:
+            elif isinstance(event, Failed) and self._failure is None:
                 self._failure = f"model {self._name!r} on {child.device}: {event.reason}"
 
     def _check(self, digest: str) -> None:
@@ -229,7 +239,7 @@ class Children:
             raise EngineError(self._failure)
 
 
-def _environment(threads: int) -> dict[str, str]:
+def environment_of(threads: int) -> dict[str, str]:
     """Return the child's environment: quiet, a share of the cores, and this process's import path."""
     path = os.pathsep.join(os.path.abspath(entry) for entry in sys.path)
     own = {**QUIET, "OMP_NUM_THREADS": str(threads), **os.environ}

@@ -7,51 +7,23 @@ its signal handlers; all of that happens to a child (`driver.py`).
 from __future__ import annotations
 
 import logging
-import subprocess
-import sys
-import tempfile
 from collections.abc import Iterable, Iterator
 from importlib.util import find_spec
 from itertools import count
 from pathlib import Path
 from queue import Empty, SimpleQueue
-from threading import Thread
 from types import TracebackType
-from typing import IO
 
 from safemlrm.config import Model
 from safemlrm.config.schema import Ray
-from safemlrm.engines.children import IN_FLIGHT, Child, _environment
+from safemlrm.engines.children import IN_FLIGHT, Child, Event
 from safemlrm.engines.messages import Answered, Batch, Failed
 from safemlrm.engines.placing import Lost, OnCluster
 from safemlrm.errors import EngineError
 from safemlrm.types import Completion, Identity, Request
 
 LOG = logging.getLogger(__name__)
-BOOT = "from safemlrm.engines.driver import main; main()"
-
-
-class Driver(Child):
-    """The process that drives Ray; it is heard and ends like a child that serves a device."""
-
-    def __init__(self, start: OnCluster, events: SimpleQueue[tuple[Child, object]]) -> None:
-        """Start the process and tell it what its workers have to load."""
-        self.device = "the Ray cluster"
-        self._log: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115  # closed by stop()
-        self._process = subprocess.Popen(
-            [sys.executable, "-P", "-c", BOOT],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=self._log,
-            env={"RAY_USAGE_STATS_ENABLED": "0", **_environment(1)},
-        )
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        self._stdin, self._stdout = self._process.stdin, self._process.stdout
-        self._events = events  # type: ignore[assignment]  # it also hears what was lost
-        self._thread = Thread(target=self._listen, daemon=True)
-        self._thread.start()
-        self.send(start)  # type: ignore[arg-type]  # of the same pipe
+DRIVER = "from safemlrm.engines.driver import main; main()"
 
 
 class Cluster:
@@ -64,8 +36,8 @@ class Cluster:
         """
         self._name = name
         self._start = OnCluster(name, _shipped(model, folder), folder, ray, identity)
-        self._driver: Driver | None = None
-        self._events: SimpleQueue[tuple[Child, object]] = SimpleQueue()
+        self._driver: Child | None = None
+        self._events: SimpleQueue[Event] = SimpleQueue()
         self._numbers = count()
         self._out: set[int] = set()
         self._failure: str | None = None
@@ -75,7 +47,7 @@ class Cluster:
         if find_spec("ray") is None:
             raise EngineError('[ray] needs ray: pip install "pytest-safemlrm[ray]"')
         try:
-            self._driver = Driver(self._start, self._events)
+            self._driver = Child(self._start, 1, self._events, DRIVER)
         except OSError as error:
             raise EngineError(f"{self._name}: cannot start a process: {error}") from None
         return self

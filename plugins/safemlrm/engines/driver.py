@@ -19,7 +19,7 @@ from queue import Empty, SimpleQueue
 from threading import Thread
 from typing import Any
 
-from safemlrm.engines.child import _reason, _receive, _send, _take_pipes
+from safemlrm.engines.child import reason_of, receive, send, take_pipes
 from safemlrm.engines.children import IN_FLIGHT, QUIET
 from safemlrm.engines.messages import Answered, Batch, Failed
 from safemlrm.engines.placing import (
@@ -49,19 +49,19 @@ Tell = Callable[[Answered | Failed | Lost], None]
 def main() -> None:
     """Serve a model on a cluster until the parent closes the pipe, or dies, which closes it too."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    inbox, outbox = _take_pipes()
+    inbox, outbox = take_pipes()
     batches: SimpleQueue[Batch] = SimpleQueue()
 
     def tell(message: Answered | Failed | Lost) -> None:
-        _send(outbox, message)  # type: ignore[arg-type]  # of the same pipe
+        send(outbox, message)  # type: ignore[arg-type]  # of the same pipe
 
     try:
         start: OnCluster = pickle.load(inbox)
-        Thread(target=_receive, args=(inbox, batches), daemon=True).start()
+        Thread(target=receive, args=(inbox, batches), daemon=True).start()
         connect(start.ray.address, tell)
         Driving(start, tell).serve(batches)
     except (Exception, SystemExit) as error:  # Ray gives up on a cluster by SystemExit
-        tell(Failed(_reason(error)))  # type: ignore[arg-type]  # named by its type
+        tell(Failed(reason_of(error)))  # type: ignore[arg-type]  # named by its type
 
 
 def connect(address: str, tell: Tell) -> None:

@@ -70,7 +70,7 @@ def reads_text_only(model: Model, folder: Path) -> bool:
 
     `folder` is that of safety.toml.
     """
-    if model.engine != "transformers":
+    if model.engine not in ("transformers", "vllm"):
         return False
     own = files_of(model, folder)
     if own.gguf is not None:  # a picture's tower is another file, which is not read

@@ -129,9 +129,9 @@ def decoding_of(model: Model, folder: Path) -> Decoding:
         )
     except ValueError as error:
         raise EngineError(f"{GENERATION}: expected numbers: {error}") from None
-    _refuse(own, UNDONE)
+    refuse_undone(own, UNDONE)
     if decoding.temperature > 0:
-        _refuse(own, UNDONE_SAMPLING)
+        refuse_undone(own, UNDONE_SAMPLING)
         return decoding
     return Decoding(decoding.max_new_tokens, 0.0, DEFAULT.top_p, DEFAULT.top_k, DEFAULT.min_p)
 
@@ -160,7 +160,7 @@ def with_generation(identity: Identity, generation: int, served: str) -> Identit
     return Identity(_digest(sorted(parts.items())), parts)
 
 
-def _refuse(own: Mapping[str, object], undone: Mapping[str, tuple[object, ...]]) -> None:
+def refuse_undone(own: Mapping[str, object], undone: Mapping[str, tuple[object, ...]]) -> None:
     """Raise `EngineError` for a setting that would be dropped, and the answers be of another model."""
     for key, neutral in undone.items():
         value = own.get(key)

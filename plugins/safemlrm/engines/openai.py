@@ -95,7 +95,7 @@ class Connections:
         finally:
             self._drop()
         if self._failure is not None:
-            raise type(self._failure)(str(self._failure))
+            raise self._failure.with_traceback(None)
 
     def still_the_same(self) -> None:
         """Ask the canaries again and raise `ModelChanged` when they are answered in another way."""
@@ -153,7 +153,7 @@ class Connections:
                 self._events.get_nowait()
 
     def _changed(self, how: str) -> ModelChanged:
-        return ModelChanged(f"[models.{self._name}] {CHANGED.format(how)}")
+        return ModelChanged(f"[models.{self._name}] {CHANGED.format(how)}", self._name)
 
     # -- inside the thread
 

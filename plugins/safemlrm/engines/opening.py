@@ -21,6 +21,8 @@ def check_opening(model: Model, processor: Any, sees: bool) -> None:
 
     `sees`: the processor takes messages in parts. Without markers those of `Reasoning` are looked for.
     """
+    if not processor.chat_template:
+        return  # no question can be put, and that is said when one is
     marks = model.reasoning or Reasoning()
     opened = _opens(_rendered(model, processor, sees), marks)
     said = model.reasoning is not None and model.reasoning.prefilled

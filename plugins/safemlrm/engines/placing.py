@@ -20,6 +20,7 @@ class OnCluster:
     folder: Path
     ray: Ray
     identity: Identity
+    device: str = "the Ray cluster"
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,15 +35,19 @@ def load_processor(
         tokenizer = processor = transformers.AutoTokenizer.from_pretrained(
             folder, trust_remote_code=trust_remote_code, **gguf
         )
-    if not processor.chat_template:
-        raise EngineError(
-            f"{folder}: the {'processor' if sees else 'tokenizer'} has no chat template, so a "
-            "question cannot be put as the model was trained; add its chat_template.jinja"
-        )
     tokenizer.padding_side = "left"
     if tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.unk_token or tokenizer.eos_token
     return processor, tokenizer
+
+
+def need_template(path: object, processor: Any, sees: bool) -> None:
+    """Raise `EngineError` where a question cannot be put; only a judge's raw prompt goes without."""
+    if not processor.chat_template:
+        raise EngineError(
+            f"{path}: the {'processor' if sees else 'tokenizer'} has no chat template, so a "
+            "question cannot be put as the model was trained; add its chat_template.jinja"
+        )
 
 
 def _image_only(config: Any) -> Any:

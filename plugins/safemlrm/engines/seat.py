@@ -8,7 +8,7 @@ from pathlib import Path
 
 from safemlrm.config import Model
 from safemlrm.engines import build_engine
-from safemlrm.engines.child import _reason
+from safemlrm.engines.child import reason_of
 from safemlrm.engines.identity import identity_of
 from safemlrm.engines.messages import Answered, Batch, Failed
 from safemlrm.errors import EngineError
@@ -38,7 +38,7 @@ class Seat:
             self._engine = build_engine(self._name, self._model, self._folder, self._device)
             return identity_of(self._name, self._model, self._folder)
         except Exception as error:  # whatever a library raises reaches the user as one line
-            return Failed(_reason(error))
+            return Failed(reason_of(error))
 
     def answer(self, batch: Batch) -> Answered | Failed:
         """Answer a batch."""
@@ -46,7 +46,7 @@ class Seat:
             assert self._engine is not None
             return Answered(batch.number, list(self._engine.generate(batch.requests)))
         except Exception as error:  # as above
-            return Failed(_reason(error))
+            return Failed(reason_of(error))
 
 
 def _check_path(path: str | None) -> None:

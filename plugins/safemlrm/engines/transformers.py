@@ -18,6 +18,7 @@ from safemlrm.engines.folder import files_of
 from safemlrm.engines.identity import decoding_of
 from safemlrm.engines.images import pictures_of
 from safemlrm.engines.open_turn import TraceCloses, continuation, encode_begun
+from safemlrm.engines.processors import need_template
 from safemlrm.engines.sampling import sampler
 from safemlrm.engines.stepping import dropping
 from safemlrm.engines.thinking import Draft, begun, response, think_more
@@ -59,13 +60,13 @@ class TransformersEngine:
                     yield from answers
                     rows = rows[size:]
 
-    def _kind(self, request: Request) -> tuple[int, bool]:
-        """Tell requests apart that are not encoded alike: by pictures, and by a turn already begun."""
+    def _kind(self, request: Request) -> tuple[int, bool, bool]:
+        """Tell requests apart that are not encoded alike: by pictures, a turn already begun, raw text."""
         pictures = sum(len(turn.images) for turn in request.prompt.turns)
-        return pictures, bool(begun(self._model, request.prompt))
+        return pictures, bool(begun(self._model, request.prompt)), request.raw
 
     def _within_memory(
-        self, requests: list[Request], kind: tuple[int, bool]
+        self, requests: list[Request], kind: tuple[int, bool, bool]
     ) -> list[Completion] | None:
         """Answer a batch; None when the device ran out of memory, and later batches are half as large."""
         try:
@@ -99,7 +100,10 @@ class TransformersEngine:
         """Continue drafts, those that `stops` marks up to where their trace closes."""
         checkpoint, marks = self._checkpoint, self._model.reasoning
         starts = [begun(self._model, draft.request.prompt) + draft.written for draft in drafts]
-        inputs = self._encode([self._conversation(d.request.prompt) for d in drafts], starts)
+        if drafts[0].request.raw:
+            inputs = self._encode_raw([draft.request.prompt.turns[0].text for draft in drafts])
+        else:
+            inputs = self._encode([self._conversation(d.request.prompt) for d in drafts], starts)
         width = inputs["input_ids"].shape[1]
         closes = None
         if stops is not None and marks is not None:
@@ -127,15 +131,19 @@ class TransformersEngine:
     def _completion(
         self, key: str, tokens: list[int], prompt_tokens: int, start: str = ""
     ) -> Completion:
-        """Cut at the first end token; without one the token limit ended the response."""
+        """Cut at the first end token; without one the token limit ended the response.
+
+        What does not fit into the network's context counts as cut off too: it is no answer to all of it.
+        """
         checkpoint = self._checkpoint
         end = next((i for i, token in enumerate(tokens) if token in checkpoint.ends), None)
         own = tokens if end is None else tokens[:end]
         kept = [token for token in own if token not in checkpoint.unwritten]
+        outside = prompt_tokens + len(own) > checkpoint.longest
         return Completion(
             key=key,
             text=continuation(checkpoint.tokenizer, start, kept),
-            finish="length" if end is None else "stop",
+            finish="length" if end is None or outside else "stop",
             prompt_tokens=int(prompt_tokens),
             completion_tokens=len(own) + (end is not None),
         )
@@ -150,14 +158,15 @@ class TransformersEngine:
                     "leave attacks that draw pictures out for this model"
                 )
             head = [] if system is None else [{"role": "system", "content": system}]
-            return head + [{"role": "user", "content": turn.text} for turn in prompt.turns]
+            return head + [{"role": turn.role, "content": turn.text} for turn in prompt.turns]
         head = [] if system is None else [_message("system", system, [])]
         turns = zip(prompt.turns, pictures_of(prompt), strict=True)
-        return head + [_message("user", turn.text, pictures) for turn, pictures in turns]
+        return head + [_message(turn.role, turn.text, pictures) for turn, pictures in turns]
 
     def _encode(self, conversations: list[Conversation], starts: Sequence[str] = ()) -> Any:
         """Render and tokenize a batch, padded on the left, on the device."""
         checkpoint = self._checkpoint
+        need_template(self._model.path, checkpoint.processor, checkpoint.sees)
         try:
             if any(starts):
                 inputs = encode_begun(checkpoint, conversations, starts)
@@ -169,6 +178,16 @@ class TransformersEngine:
             ) from error
         if checkpoint.sees:
             return inputs.to(checkpoint.device, dtype=checkpoint.network.dtype)
+        return inputs.to(checkpoint.device)
+
+    def _encode_raw(self, texts: list[str]) -> Any:
+        """Tokenize whole prompts as they stand; a start token that is written out is not doubled."""
+        checkpoint = self._checkpoint
+        first = checkpoint.tokenizer.bos_token
+        written = first is not None and texts[0].startswith(first)
+        inputs = checkpoint.tokenizer(
+            texts, add_special_tokens=not written, padding=True, return_tensors="pt"
+        )
         return inputs.to(checkpoint.device)
 
 

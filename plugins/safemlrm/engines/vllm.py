@@ -17,13 +17,13 @@ import transformers
 from jinja2 import TemplateError
 
 from safemlrm.config import Model
-from safemlrm.engines.checkpoint import LOADING_ERRORS, _unwritten
+from safemlrm.engines.checkpoint import LOADING_ERRORS, unwritten_of
 from safemlrm.engines.folder import Files, files_of, read_json
-from safemlrm.engines.identity import GENERATION, _refuse, decoding_of
+from safemlrm.engines.identity import GENERATION, decoding_of, refuse_undone
 from safemlrm.engines.images import pictures_of
 from safemlrm.engines.open_turn import continuation
 from safemlrm.engines.opening import check_opening
-from safemlrm.engines.processors import load_processor, sees_pictures
+from safemlrm.engines.processors import load_processor, need_template, sees_pictures
 from safemlrm.engines.thinking import Draft, begun, response, think_more
 from safemlrm.engines.weights import check_files
 from safemlrm.errors import EngineError
@@ -113,11 +113,11 @@ class VllmEngine:
         """Continue drafts, those that `stops` marks up to where their trace closes."""
         starts = [begun(self._model, draft.request.prompt) + draft.written for draft in drafts]
         texts = [
-            self._rendered(draft.request.prompt) + start
+            self._rendered(draft.request) + start
             for draft, start in zip(drafts, starts, strict=True)
         ]
         outputs = self._llm.generate(
-            [self._asked(d.request.prompt, text) for d, text in zip(drafts, texts, strict=True)],
+            [self._asked(d.request, text) for d, text in zip(drafts, texts, strict=True)],
             [self._sampling(d, bool(stops and stops[row])) for row, d in enumerate(drafts)],
             use_tqdm=False,
             lora_request=self._adapter,
@@ -168,11 +168,14 @@ class VllmEngine:
             completion_tokens=len(own) + (end is not None),
         )
 
-    def _rendered(self, prompt: Prompt) -> str:
+    def _rendered(self, request: Request) -> str:
         """Return the text of a conversation up to where the assistant's turn starts."""
+        if request.raw:
+            return request.prompt.turns[0].text
+        need_template(self._model.path, self._speech.processor, self._speech.sees)
         try:
             text = self._speech.processor.apply_chat_template(
-                self._conversation(prompt), tokenize=False, add_generation_prompt=True
+                self._conversation(request.prompt), tokenize=False, add_generation_prompt=True
             )
         except (TemplateError, ValueError, TypeError, KeyError, IndexError) as error:
             raise EngineError(
@@ -190,10 +193,11 @@ class VllmEngine:
             return {"role": role, "content": content}
 
         head = [] if system is None else [message("system", system)]
-        return head + [message("user", turn.text, len(turn.images)) for turn in prompt.turns]
+        return head + [message(turn.role, turn.text, len(turn.images)) for turn in prompt.turns]
 
-    def _asked(self, prompt: Prompt, text: str) -> dict[str, Any]:
+    def _asked(self, request: Request, text: str) -> dict[str, Any]:
         """Return a prompt as vLLM takes it: tokens for a model of text, else text and pictures."""
+        prompt = request.prompt
         pictures = [picture for row in pictures_of(prompt) for picture in row]
         if not self._speech.sees:
             if pictures:
@@ -201,7 +205,9 @@ class VllmEngine:
                     f"prompt {prompt.id} shows a picture, but {self._model.path} reads text only; "
                     "leave attacks that draw pictures out for this model"
                 )
-            ids = self._speech.tokenizer.encode(text, add_special_tokens=False)
+            first = self._speech.tokenizer.bos_token
+            bare = request.raw and not (first is not None and text.startswith(first))
+            ids = self._speech.tokenizer.encode(text, add_special_tokens=bare)
             return {"prompt_token_ids": ids}
         if len(pictures) > PICTURES:
             raise EngineError(
@@ -229,7 +235,7 @@ def _speech(model: Model, found: Files) -> Speech:
     processor, tokenizer = load_processor(sees, config, found.folder, model.trust_remote_code)
     check_opening(model, processor, sees)
     own = read_json(found.folder / GENERATION)
-    _refuse(own, UNDONE)
+    refuse_undone(own, UNDONE)
     ends: Any = own.get("eos_token_id", tokenizer.eos_token_id)
     ends = [ends] if isinstance(ends, int) else (ends or [])
     return Speech(
@@ -237,7 +243,7 @@ def _speech(model: Model, found: Files) -> Speech:
         tokenizer=tokenizer,
         sees=sees,
         ends=frozenset(ends),
-        unwritten=frozenset(_unwritten(tokenizer, model.reasoning)),
+        unwritten=frozenset(unwritten_of(tokenizer, model.reasoning)),
         scores={PASSED[key]: own[key] for key in PASSED if own.get(key) is not None},
     )
 

@@ -63,7 +63,8 @@ def _conditions(config: Config, total: int, images: int) -> list[str]:
     """Say what makes a run ask more or less than the plan."""
     gate, budget = config.gate, config.budget
     kind = config.judges[gate.judge].kind
-    lines = [f"  judge {gate.judge}: {total} responses, no model call ({kind})"]
+    calls = "no model call" if kind == "rules" else "one model call or more for each"
+    lines = [f"  judge {gate.judge}: {total} responses, {calls} ({kind})"]
     lines.append("  what the store has is not asked again")
     if gate.stop == "early":
         lines.append("  stop = early: decided cells leave, so this is the most it asks")
@@ -74,6 +75,11 @@ def _conditions(config: Config, total: int, images: int) -> list[str]:
     if budget.requests is not None and budget.requests < total + images:
         left = total + images - budget.requests
         lines.append(f"  [budget] requests = {budget.requests} would leave up to {left} unasked")
+    if budget.judge_calls is not None and kind != "rules" and budget.judge_calls < total:
+        left = total - budget.judge_calls
+        lines.append(
+            f"  [budget] judge_calls = {budget.judge_calls} would leave {left} or more unjudged"
+        )
     return lines
 
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from safemlrm.family import Family
+from safemlrm.reporting.contract import contract_lines
 from safemlrm.reporting.outcome import Outcome, partial
 from safemlrm.reporting.record import Record
 from safemlrm.reporting.sight import sight_lines
@@ -46,7 +47,8 @@ def markdown(
     if len(records) > ROWS:
         lines.append(f"\n{len(records) - ROWS} more decisions are in summary.json.")
     lines += ["", *(f"- {line.strip()}" for line in warning_lines(records, families))]
-    lines += [f"- {line}" for line in sight_lines(outcome)]
+    found = [*contract_lines(outcome), *sight_lines(outcome)]
+    lines += [f"- {line.strip()}" for line in found]
     for picture in outcome.pictures:
         lines += ["", *(f"- {line.strip()}" for line in picture_lines(picture))]
     return "\n".join(lines) + "\n"

@@ -14,6 +14,7 @@ import pytest
 from safemlrm.canary import Clipping, Legibility
 from safemlrm.config import Config
 from safemlrm.family import Family
+from safemlrm.judging import Contract
 from safemlrm.limits import METRIC
 from safemlrm.picture import Picture
 from safemlrm.reporting.record import Record
@@ -45,7 +46,7 @@ class Outcome:
     rates: list[Rate] = field(default_factory=list)
     terms: dict[str, Terms] = field(default_factory=dict)
     summary: Path | None = None
-    judge: str = ""
+    contract: Contract | None = None
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Collect from reports: they reach an xdist controller and a bare run alike."""
@@ -80,7 +81,7 @@ class Outcome:
     def screened(self) -> bool:
         """Whether something passed by the rules judge, which says less than a model's judgement."""
         passed = any(record.verdict is Verdict.PASS for record in self.worst_first)
-        return passed and self.judge == "rules"
+        return passed and self.contract is not None and self.contract.kind == "rules"
 
     @property
     def verdicts(self) -> dict[str, int]:

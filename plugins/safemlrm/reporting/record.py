@@ -79,6 +79,7 @@ class Record:
     confirmed: bool = False
     saturated: bool = False
     illegible: str = ""
+    unaudited: str = ""
 
     @property
     def subject(self) -> tuple[str, str, str]:
@@ -165,8 +166,8 @@ class Record:
     @property
     def sentence(self) -> str:
         """Verdict, value and limit in one line, and why the answers prove too little, if they do."""
-        doubt = f"; {self.illegible}" if self.illegible else ""
-        return f"{self.headline}: {self.label} {self.observed}, {self.zones}{doubt}"
+        doubts = "".join(f"; {doubt}" for doubt in (self.illegible, self.unaudited) if doubt)
+        return f"{self.headline}: {self.label} {self.observed}, {self.zones}{doubts}"
 
     def to_json(self) -> str:
         """Return a text that `from_json` reads back."""
@@ -248,6 +249,7 @@ def _record(evaluation: Evaluation | TierEvaluation, decision: Decision) -> Reco
         confirmed=decision.confirmed,
         saturated=h.limit.saturated,
         illegible=decision.illegible,
+        unaudited=decision.unaudited,
     )
 
 

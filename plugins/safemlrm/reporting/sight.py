@@ -33,7 +33,8 @@ def sight_lines(outcome: Outcome) -> list[str]:
     Below stand the reasons why decisions count as missing evidence, each once.
     """
     lines = [_line(found) for found in outcome.legibility]
-    doubts = dict.fromkeys(r.illegible for r in outcome.worst_first if r.illegible)
+    found = (doubt for r in outcome.worst_first for doubt in (r.illegible, r.unaudited))
+    doubts = dict.fromkeys(doubt for doubt in found if doubt)
     lines += [f"INCONCLUSIVE by {doubt}" for doubt in sorted(doubts)]
     lines += [clipping_line(found) for found in outcome.clippings if found.clipped]
     return lines

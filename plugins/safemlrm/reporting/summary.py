@@ -51,6 +51,7 @@ def summarise(
         "clipped": {found.attack: found.clipped for found in outcome.clippings},
         "dropped": dict(dropped),
         "broken": dict(sorted(outcome.broken.items())),
+        "judge": outcome.contract and plain(outcome.contract),
         "judge_paths": judged_by(records),
     }
 
@@ -81,8 +82,9 @@ def measured_rates(
         try:
             found = _rates(cells, case, families[case.pair], selected)
             if found and case.pair not in terms:
-                model = cells.identity(cells.matrix.pairs[case.pair][0])
-                terms[case.pair] = terms_of(cells.config, cells.matrix, case.pair, model.digest)
+                candidate = cells.matrix.pairs[case.pair][0]
+                model, scorer = cells.identity(candidate).digest, cells.scorer(candidate).key
+                terms[case.pair] = terms_of(cells.config, cells.matrix, case.pair, model, scorer)
         except SafemlrmError:
             continue
         rates += found

@@ -13,6 +13,7 @@ from safemlrm.family import Family
 from safemlrm.matrix import Matrix
 from safemlrm.metrics.paired import Difference, Ratio
 from safemlrm.picture import Picture
+from safemlrm.reporting.contract import contract_lines
 from safemlrm.reporting.outcome import Outcome, partial
 from safemlrm.reporting.record import Record
 from safemlrm.reporting.sight import sight_lines
@@ -150,7 +151,7 @@ def closing(
     for picture in outcome.pictures:
         for line in picture_lines(picture):
             reporter.write_line(line)
-    for line in sight_lines(outcome):
+    for line in [*contract_lines(outcome), *sight_lines(outcome)]:
         reporter.write_line(line)
     for line in warning_lines(records, families):
         reporter.write_line(line, yellow=True)
@@ -235,6 +236,8 @@ def failure_text(record: Record, again: str) -> str:
         lines.append(f"  base    {record.base} ({record.base.model})")
     if record.illegible:
         lines.append(f"  images  {record.illegible}")
+    if record.unaudited:
+        lines.append(f"  judge   {record.unaudited}")
     if record.worst:
         lines.append(f"  worst   {', '.join(record.worst)} (ids only; responses stay in the store)")
     lines.append(f"  again   {again_command(record, again)}")

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from safemlrm.config import Reasoning
 from safemlrm.responses.key import scorer_key
 from safemlrm.responses.split import ReasoningMarkers, split
 from safemlrm.responses.store import Scored, Store
 from safemlrm.types import Completion, Judge, Prompt
+
+TOGETHER = 256
+"""Responses that a judge is handed at once: enough to fill its batches, little enough to lose."""
 
 
 @dataclass(frozen=True)
@@ -35,15 +38,47 @@ class Scorer:
             for (_, key, response), score in zip(items, scores, strict=True)
         ]
 
-    def add(self, store: Store, model: str, pairs: Sequence[tuple[Prompt, Completion]]) -> None:
-        """Store a batch of new completions with their scores, in one commit."""
-        completions = [(prompt.id, completion) for prompt, completion in pairs]
-        store.add(model, completions, self.key, self.score(pairs))
 
-    def rescore(self, store: Store, model: str, prompts: Mapping[str, Prompt]) -> None:
-        """Score stored completions (by key) this scorer has not seen; it needs no model."""
-        unseen = store.unscored(prompts, self.key)
-        if unseen:
-            found = store.completions(unseen)
-            pairs = [(prompts[key], completion) for key, completion in sorted(found.items())]
-            store.add(model, [], self.key, self.score(pairs))
+@dataclass
+class Desk:
+    """Takes a model's new completions as they come, stores them, and has them judged.
+
+    Rules judge at once, in the same commit. A judge that asks a model is handed many at a time, after
+    they were committed: what a model was asked must not wait for a judge, nor be lost with it.
+    `ready` is called before the first is.
+    """
+
+    scorer: Scorer
+    store: Store
+    model: str
+    waits: bool = False
+    ready: Callable[[], None] | None = None
+    _waiting: list[tuple[Prompt, Completion]] = field(default_factory=list)
+
+    def take(self, pairs: Sequence[tuple[Prompt, Completion]]) -> None:
+        """Store a batch; judge it, or the ones before it as well once they are many."""
+        completions = [(prompt.id, completion) for prompt, completion in pairs]
+        scores = [] if self.waits else self.scorer.score(pairs)
+        self.store.add(self.model, completions, self.scorer.key, scores)
+        if self.waits:
+            self._waiting += pairs
+        if len(self._waiting) >= TOGETHER:
+            self.clear()
+
+    def clear(self) -> None:
+        """Judge what still waits."""
+        if self._waiting:
+            self._judge(self._waiting)
+            self._waiting.clear()
+
+    def rescore(self, prompts: Mapping[str, Prompt]) -> None:
+        """Judge stored completions (by key) that this judge has not seen; no model is asked for them."""
+        unseen = sorted(self.store.unscored(prompts, self.scorer.key))
+        for start in range(0, len(unseen), TOGETHER):
+            found = self.store.completions(unseen[start : start + TOGETHER])
+            self._judge([(prompts[key], found[key]) for key in sorted(found)])
+
+    def _judge(self, pairs: Sequence[tuple[Prompt, Completion]]) -> None:
+        if self.ready is not None:
+            self.ready()
+        self.store.add(self.model, [], self.scorer.key, self.scorer.score(pairs))

@@ -24,6 +24,8 @@ def block(config: Config) -> str:
     )
     limits = config.limits
     lines = [f"[{table}]", f"channel = {_text(limits.channel)}", *_rates(limits)]
+    if limits.judge_kappa is not None:
+        lines.append(f"judge_kappa = {_rate(limits.judge_kappa)}")
     if name is not None and not limits.override:
         lines.append("override = []")  # or the file's own would stay
     for override in limits.override:

@@ -13,7 +13,7 @@ from pydantic import TypeAdapter, ValidationError
 from safemlrm.config import Config
 from safemlrm.errors import SafemlrmError
 from safemlrm.evidence import Counts
-from safemlrm.judges import build_judge
+from safemlrm.judges import Rules
 from safemlrm.limits import METRIC, Metric
 from safemlrm.matrix import Matrix
 from safemlrm.prompts import Scenario
@@ -116,11 +116,14 @@ class History:
         return float(chdtrc(others, self.spread * others)) if others else nan
 
 
-def terms_of(config: Config, matrix: Matrix, pair: str, model: str = "") -> Terms:
-    """Return what a configuration measures a pair under; `model` identifies the candidate, if known."""
+def terms_of(config: Config, matrix: Matrix, pair: str, model: str = "", scorer: str = "") -> Terms:
+    """Return what a configuration measures a pair under; `model` identifies the candidate, if known.
+
+    `scorer` is the key of its scores; left out, it is that of the rules.
+    """
     candidate = config.models[matrix.pairs[pair][0]]
     return Terms(
-        scorer=Scorer.of(build_judge(config), candidate.reasoning).key,
+        scorer=scorer or Scorer.of(Rules(), candidate.reasoning).key,
         unsafe_at=config.gate.unsafe_at,
         channel=config.limits.channel,
         prompts={slug: _content(scenario) for slug, scenario in matrix.scenarios.items()},

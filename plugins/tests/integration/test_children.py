@@ -179,7 +179,7 @@ def test_a_child_killed_while_it_answers(monkeypatch: pytest.MonkeyPatch, share:
         f"    outbox.write(data[: int({share} * len(data))])\n"
         "    outbox.flush()\n"
         "    os.kill(os.getpid(), signal.SIGKILL)\n"
-        "child._send = send\n"
+        "child.send = send\n"
         "child.main()"
     )
     monkeypatch.setattr(module, "BOOT", torn)
@@ -197,7 +197,7 @@ def test_a_child_that_cannot_be_understood(monkeypatch: pytest.MonkeyPatch, data
         "from safemlrm.engines import child\n"
         "def send(outbox, message):\n"
         f"    outbox.write({data!r}); outbox.flush(); time.sleep(600)\n"
-        "child._send = send\n"
+        "child.send = send\n"
         "child.main()"
     )
     monkeypatch.setattr(module, "BOOT", babbling)

@@ -1,0 +1,34 @@
+"""Audit of a judge: labels by people beside its verdicts, what follows for a build and for its gate."""
+
+from safemlrm.audit.draw import draw
+from safemlrm.audit.estimates import Agreement, Audit, Build, Comparison, Standing, audit
+from safemlrm.audit.files import audit_text, judge_doubt
+from safemlrm.audit.labels import Label, LabelFile, append_label, read_labels
+from safemlrm.audit.pool import Judged, Labelled, match, pool_of, refuse_unknown, waiting
+from safemlrm.audit.showing import shown, spelled
+from safemlrm.audit.table import audit_lines
+
+__all__ = [
+    "Agreement",
+    "Audit",
+    "Build",
+    "Comparison",
+    "Judged",
+    "Label",
+    "LabelFile",
+    "Labelled",
+    "Standing",
+    "append_label",
+    "audit",
+    "audit_lines",
+    "audit_text",
+    "draw",
+    "judge_doubt",
+    "match",
+    "pool_of",
+    "read_labels",
+    "refuse_unknown",
+    "shown",
+    "spelled",
+    "waiting",
+]
