@@ -5,7 +5,8 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from safemlrm.judges.rules import HARMFUL, Rules
+from safemlrm.judges.answers import HARMFUL
+from safemlrm.judges.rules import Rules
 from safemlrm.types import Expectation, Prompt, Response, Score, TraceState, Turn
 
 STEPS = "[step 1] [step 2] [step 3]"
