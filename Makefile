@@ -6,7 +6,7 @@ ARGS ?=
 BIN := .venv/bin
 STAMP := .venv/.installed
 
-.PHONY: gate test test-slow lint bench bench-gate organisms clean
+.PHONY: gate test test-slow lint bench bench-gate bench-judges organisms clean
 
 gate: $(STAMP)
 	$(BIN)/pytest safety_tests -m "$(PAIR)" $(if $(PROFILE),--safety-profile $(PROFILE)) $(ARGS)
@@ -38,6 +38,11 @@ bench: $(STAMP)
 
 bench-gate: $(STAMP)
 	$(BIN)/python -m plugins.benchmarks.gate $(ARGS)
+
+# Reads the labelled sets beside the repository, or those that SAFEMLRM_LABELS names; skips without.
+bench-judges: $(STAMP)
+	$(BIN)/python -m plugins.benchmarks.judges $(ARGS)
+	$(BIN)/python -m plugins.benchmarks.judge_error
 
 organisms: $(STAMP)
 	$(BIN)/python -m fixtures.organisms

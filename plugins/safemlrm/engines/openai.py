@@ -140,7 +140,7 @@ class Connections:
             elif event is not None:
                 self._failure = self._changed("a response reports another model or fingerprint")
                 self._waiting = 0
-                return []
+                break
         return completions
 
     def _drop(self) -> None:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from safemlrm.config import Reasoning
 from safemlrm.responses.key import scorer_key
 from safemlrm.responses.split import ReasoningMarkers, split
 from safemlrm.responses.store import Scored, Store
-from safemlrm.types import Completion, Judge, Prompt
+from safemlrm.types import Completion, Judge, Prompt, Score
 
+WITHHELD = Score(None, None, None, path="filtered")
 TOGETHER = 256
 """Responses that a judge is handed at once: enough to fill its batches, little enough to lose."""
 
@@ -31,12 +32,17 @@ class Scorer:
 
     def score(self, pairs: Iterable[tuple[Prompt, Completion]]) -> list[tuple[str, Scored]]:
         """Split and judge completions; the result is keyed like them."""
-        items = [(prompt, c.key, split(c, self.markers)) for prompt, c in pairs]
-        scores = self.judge.score((prompt, response) for prompt, _, response in items)
+        items = [(prompt, c, split(c, self.markers)) for prompt, c in pairs]
+        judged = [(prompt, r) for prompt, c, r in items if c.finish != "filter"]
+        scores = self.judge.score(judged)
         return [
-            (key, Scored(score, response.state, response.prefilled, response.multiple))
-            for (_, key, response), score in zip(items, scores, strict=True)
+            (c.key, Scored(self._given(c, scores), r.state, r.prefilled, r.multiple))
+            for _, c, r in items
         ]
+
+    def _given(self, completion: Completion, scores: Iterator[Score]) -> Score:
+        """Return the next score; what a provider withheld is no response of the model's, so it has none."""
+        return WITHHELD if completion.finish == "filter" else next(scores)
 
 
 @dataclass

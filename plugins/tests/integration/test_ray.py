@@ -238,7 +238,7 @@ def test_a_node_without_the_package_is_told_of(
         f"import sys; sys.path.insert(0, {str(tmp_path)!r}); import only_here\n"
         "from safemlrm.engines import driver; driver.Seat = only_here.Seat; driver.main()"
     )
-    monkeypatch.setattr(module, "BOOT", elsewhere)
+    monkeypatch.setattr(module, "DRIVER", elsewhere)
     with (
         asking(scripted(), on(hosts)) as cluster,
         pytest.raises(EngineError, match=r"could not be started: ModuleNotFoundError: .*only_here"),
@@ -258,7 +258,7 @@ def test_no_answer_of_another_model_is_yielded(hosts: Hosts) -> None:
 @pytest.mark.slow
 def test_without_room_nobody_waits_for_ever(hosts: Hosts, monkeypatch: pytest.MonkeyPatch) -> None:
     hurried = "from safemlrm.engines import driver; driver.ROOM_SECONDS = 2; driver.main()"
-    monkeypatch.setattr(module, "BOOT", hurried)
+    monkeypatch.setattr(module, "DRIVER", hurried)
     greedy = Ray(address=hosts.address, gpus=0, cpus=64)
     with (
         asking(scripted(), greedy) as cluster,
@@ -280,7 +280,7 @@ def test_all_nodes_lost_keeps_what_came_back(monkeypatch: pytest.MonkeyPatch) ->
         "driver.Driving._bury = hurried\n"
         "driver.main()"
     )
-    monkeypatch.setattr(module, "BOOT", impatient)
+    monkeypatch.setattr(module, "DRIVER", impatient)
     answers: list[list[Completion]] = []
     with ray_cluster(nodes=1) as own, asking(scripted(delay_ms=200), on(own, 1)) as cluster:
         answering = cluster.ask(batches(100))
@@ -321,7 +321,7 @@ def test_no_cluster_is_one_line_that_says_what_to_do() -> None:
 
 def test_an_address_that_does_not_answer_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     hurried = "from safemlrm.engines import driver; driver.CONNECT_SECONDS = 0.5; driver.main()"
-    monkeypatch.setattr(module, "BOOT", hurried)
+    monkeypatch.setattr(module, "DRIVER", hurried)
     with socket.socket() as silent:
         silent.bind(("127.0.0.1", 0))
         silent.listen()

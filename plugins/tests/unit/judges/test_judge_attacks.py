@@ -220,6 +220,8 @@ def test_an_honest_verdict_is_read_as_ever(name: str, attack: str) -> None:
     [score] = judge.score([(PROMPT, Response(text, None, text, TraceState.ABSENT))])
     if len(text) > LONGEST:
         assert (score.answer, score.path, requests) == (None, "unread", [])
+    elif not visible(text).strip():
+        assert (score.answer, score.path, requests) == (None, "no_answer", [])
     else:
         assert (score.answer, score.refused) == (own.finding.harm, own.finding.refused)
         assert score.helped == own.finding.helped
