@@ -5,7 +5,8 @@ Each source is split by a hash of prompt and response: rules and weights were ma
 score is counted as not harmful ("all rows", the headline), and left out ("scored"). A row whose
 `refused` is None is no refusal. Rows are asked as harmful questions, but the harmless ones of a
 source that tells them apart as harmless, with `helped` beside the label "complied".
-Run: python -m plugins.benchmarks.judges [--data FOLDER] [--paths]
+With --rubric a chat model judges by the rubric as well, the first --rows rows of each part "report".
+Run: python -m plugins.benchmarks.judges [--data FOLDER] [--paths] [--rubric PATH [--rows N]]
 """
 
 from __future__ import annotations
@@ -78,6 +79,8 @@ def arguments(*flags: str) -> argparse.Namespace:
     parser.add_argument("--data", type=Path, default=Path(there))
     for flag in flags:
         parser.add_argument(flag, action="store_true")
+    parser.add_argument("--rubric", help="a checkpoint or .gguf file of a chat model")
+    parser.add_argument("--rows", type=int, default=40)
     return parser.parse_args()
 
 
@@ -186,10 +189,29 @@ def paths(rows: Sequence[Labelled], scores: Sequence[Score]) -> Iterator[str]:
         yield f"    {path:<22} score {harm!s:<5} harmless {no:4} harmful {yes:4}"
 
 
-def compare(name: str, rows: Sequence[Labelled], show_paths: bool) -> Iterator[str]:
+def rubric(path: str) -> Judge:
+    """Return a chat model that judges by the rubric, asked through the engine."""
+    from safemlrm.config import Model
+    from safemlrm.engines import build_engine
+    from safemlrm.judges.asking import ModelJudge
+    from safemlrm.judges.rubric import Rubric
+
+    model = Model(path=path, temperature=0.0, max_new_tokens=64, batch_size=16)
+    engine = build_engine("judge", model, Path(), "cpu")
+    return ModelJudge(
+        "rubric",
+        Rubric({}),
+        path,
+        lambda requests: engine.generate(list(requests)),
+        lambda completion: completion.text if completion.finish == "stop" else None,
+        retries=0,  # it is greedy, and would say the same again
+    )
+
+
+def compare(judge: Judge, rows: Sequence[Labelled], show_paths: bool) -> Iterator[str]:
     """Score one part of one source with one judge and describe what people think of it."""
     began = process_time()
-    scores = list(JUDGES[name]().score(asked(rows)))
+    scores = list(judge.score(asked(rows)))
     rate = len(rows) / (process_time() - began)
     yield f"{harm_line(rows, scores)}  {rate:,.0f} responses per CPU second"
     if rows[0].refused is not None:
@@ -207,12 +229,18 @@ def main() -> int:
     if not sources:
         print("no labelled responses: nothing to compare (--data FOLDER, or SAFEMLRM_LABELS)")
         return 0
-    for judge in JUDGES:
+    for name, made in JUDGES.items():
         for source, rows in sources.items():
             for part in ("look", "report"):
                 held = [row for row in rows if row.reported == (part == "report")]
-                for line in compare(judge, held, options.paths):
-                    print(f"{judge:<9} {source:<14} {part:<7} {line}")
+                for line in compare(made(), held, options.paths):
+                    print(f"{name:<9} {source:<14} {part:<7} {line}")
+    if options.rubric:
+        judge = rubric(options.rubric)
+        for source, rows in sources.items():
+            held = [row for row in rows if row.reported][: options.rows]
+            for line in compare(judge, held, options.paths):
+                print(f"rubric    {source:<14} report  {line}")
     return 0
 
 

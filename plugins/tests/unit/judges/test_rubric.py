@@ -192,3 +192,10 @@ def test_the_digest_covers_policies_and_how_pictures_are_told() -> None:
     assert len({rubric.digest for rubric in [RUBRIC, *others]}) == 4
     assert RUBRIC.digest == Rubric({"fraud": POLICY}).digest
     assert RUBRIC.deliberates is True
+
+
+def test_the_form_copied_from_the_question_is_no_verdict() -> None:
+    """A small model repeats what it is shown; shown a valid object it would find everything safe."""
+    question = Rubric({}).question(PROMPT, "Sure.", "answer").prompt.turns[0].text
+    [form] = [line for line in question.splitlines() if line.startswith('{"reason"')]
+    assert Rubric({}).read(form) is None
