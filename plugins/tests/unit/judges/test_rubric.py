@@ -196,6 +196,6 @@ def test_the_digest_covers_policies_and_how_pictures_are_told() -> None:
 
 def test_the_form_copied_from_the_question_is_no_verdict() -> None:
     """A small model repeats what it is shown; shown a valid object it would find everything safe."""
-    question = Rubric({}).question(PROMPT, "Sure.", "answer").prompt.turns[0].text
+    question = RUBRIC.question(PLAIN, "Sure.", "answer").prompt.turns[0].text
     [form] = [line for line in question.splitlines() if line.startswith('{"reason"')]
-    assert Rubric({}).read(form) is None
+    assert RUBRIC.read(form) is None
