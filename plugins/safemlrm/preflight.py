@@ -38,7 +38,8 @@ def look_at_models(
     """
     for model in plan.models:
         _check_turns(model, plan, config, matrix)
-    identities = {model: _identify(model, config, store, uid, note) for model in plan.models}
+    tokens = config.budget.tokens
+    identities = {m: _identify(m, config, store, uid, note, tokens) for m in plan.models}
     for model in judge_models(config):
         judge = _identify(model, config, store, uid, note)
         if isinstance(judge, EngineError):
@@ -59,14 +60,28 @@ def retire(model: str, config: Config, store: Store, uid: str) -> None:
 
 
 def _identify(
-    model: str, config: Config, store: Store, uid: str, note: Callable[[str], None]
+    model: str,
+    config: Config,
+    store: Store,
+    uid: str,
+    note: Callable[[str], None],
+    tokens: int | None = None,
 ) -> Identity | EngineError:
-    """Record what a model is now, so that its answers are found without its weights later."""
+    """Record what a model is now, so that its answers are found without its weights later.
+
+    `tokens` is the budget its answers are counted against.
+    """
     settings = config.models[model]
     try:
         identity = identity_of(model, settings, config.folder)
         if settings.engine == "openai":
-            identity = _recognise(model, settings, identity, store, note)
+            now = see(model, settings)
+            if tokens is not None and not now.counts:
+                raise EngineError(
+                    f"[models.{model}] the server does not say how many tokens it used, so that [budget] "
+                    f"tokens = {tokens} would never be spent; limit requests or seconds instead"
+                )
+            identity = _recognise(model, settings, now, identity, store, note)
     except EngineError as error:
         store.set_identity(uid, model, settings_key(settings), None)
         return error
@@ -75,10 +90,15 @@ def _identify(
 
 
 def _recognise(
-    name: str, settings: Model, identity: Identity, store: Store, note: Callable[[str], None]
+    name: str,
+    settings: Model,
+    now: Served,
+    identity: Identity,
+    store: Store,
+    note: Callable[[str], None],
 ) -> Identity:
     """Tell whether a server still has the model whose answers are stored, or the next generation."""
-    endpoint, now = endpoint_of(settings), see(name, settings)
+    endpoint = endpoint_of(settings)
     if not now.canaries:
         note(
             f"model {name}: none of {len(QUESTIONS)} canaries is answered alike twice, so that only "

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Coroutine
 from threading import Thread
+from traceback import extract_tb
 from typing import TypeVar
 
 from safemlrm.errors import EngineError
@@ -23,7 +24,8 @@ class Background:
     def run(self, work: Coroutine[object, object, T]) -> T:
         """Wait for a coroutine; Ctrl-C ends the wait and cancels it.
 
-        An `EngineError` is raised anew: frames of the thread hold keys among their variables.
+        Errors are raised anew: frames of the thread hold keys among their variables. Of one that nobody
+        foresaw only its kind and place are told, since its text may hold one, too.
         """
         future = asyncio.run_coroutine_threadsafe(work, self.loop)
         reason: EngineError
@@ -31,6 +33,12 @@ class Background:
             return future.result()
         except EngineError as error:
             reason = type(error)(str(error))
+        except Exception as error:
+            where = extract_tb(error.__traceback__)[-1]
+            reason = EngineError(
+                f"{type(error).__name__} in {where.name} ({where.filename}, line {where.lineno}) while a "
+                "server was asked; this is a defect, please report it"
+            )
         finally:
             future.cancel()
         raise reason

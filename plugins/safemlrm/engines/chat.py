@@ -17,9 +17,21 @@ Json = Mapping[str, object]
 Finish = Literal["stop", "length", "filter"]
 # Some servers keep seeds in 32 bits, some of them signed.
 SEEDS = 2**31
-FILTERED = frozenset({"content_filter", "safety", "prohibited_content", "sensitive"})
-CUT = frozenset({"length", "max_tokens"})
-BROKEN_OFF = frozenset({"abort", "error"})
+LARGEST_COUNT = 2**31 - 1
+# Why a response ended, in the words of the servers there are; null and "" say nothing and mean "stop".
+WHOLE = frozenset(
+    {"none", "", "stop", "stop_sequence", "eos", "eos_token", "end_turn", "complete", "finish"}
+    | {"tool_calls", "function_call"}
+)
+FILTERED = frozenset(
+    {"content_filter", "content_filtered", "safety", "prohibited_content", "sensitive"}
+    | {"refusal", "recitation", "blocklist", "spii", "guardrail_intervened"}
+)
+CUT = frozenset({"length", "max_tokens", "model_length", "model_context_window_exceeded"})
+BROKEN_OFF = frozenset(
+    {"abort", "aborted", "error", "cancelled", "canceled", "timeout", "load", "unload"}
+    | {"insufficient_system_resource"}
+)
 # What a provider calls it when its filter refuses a request instead of answering it.
 FILTER_CODES = (
     "content_filter",
@@ -89,7 +101,7 @@ def reply_of(model: Model, request: Request, data: object) -> Reply:
     """Read a server's answer to a request.
 
     Raises `Malformed` for one that is none, and `EngineError` where it marks a trace that
-    safety.toml does not speak of.
+    safety.toml does not speak of, or does not say whether the response is whole.
     """
     answer = _object(data, "an answer")
     choices = answer.get("choices")
@@ -106,7 +118,7 @@ def reply_of(model: Model, request: Request, data: object) -> Reply:
     completion = Completion(
         key=request.key,
         # What came before a filter stepped in is half a response: judged, it could pass for a refusal.
-        text="" if finish == "filter" else text,
+        text="" if finish == "filter" else _storable(text),
         finish=finish,
         prompt_tokens=_count(tokens.get("prompt_tokens")),
         completion_tokens=_count(tokens.get("completion_tokens")),
@@ -217,6 +229,11 @@ def _finish(reason: object) -> Finish:
     name = str(reason).lower()
     if name in FILTERED:
         return "filter"
+    if name not in CUT | WHOLE:
+        raise EngineError(
+            f'the server ended a response by "{name[:40]}", which may be half of one; have it say "stop" '
+            'or "length", or report the word to us'
+        )
     return "length" if name in CUT else "stop"
 
 
@@ -238,4 +255,9 @@ def _object(value: object, what: str) -> Json:
 
 
 def _count(value: object) -> int:
-    return value if isinstance(value, int) and value >= 0 else 0
+    return min(value, LARGEST_COUNT) if isinstance(value, int) and value >= 0 else 0
+
+
+def _storable(text: str) -> str:
+    """Replace halves of characters, which JSON can carry where a server cuts in UTF-16; UTF-8 cannot."""
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")

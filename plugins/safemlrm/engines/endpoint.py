@@ -33,6 +33,8 @@ BUSY = frozenset({429, 503})
 LEFT_AFTER = 3
 """An address that failed so many times in a row is left, while there is another one."""
 CONNECT_SECONDS = 30.0
+LISTING_SECONDS = 30.0
+"""A server that is slow to say what it has is asked all the same; the canaries tell more."""
 
 
 class Rejected(EngineError):
@@ -46,6 +48,7 @@ class Endpoint:
     address: Address
     in_flight: int = 0
     failures: int = 0
+    answered: int = 0
     rests_until: float = 0.0
     said: set[str] = field(default_factory=set, repr=False)
 
@@ -75,7 +78,6 @@ class Endpoints:
 
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=0, use_dns_cache=True),
-            timeout=aiohttp.ClientTimeout(total=self._model.timeout, sock_connect=CONNECT_SECONDS),
             cookie_jar=aiohttp.DummyCookieJar(),
         )
         return self
@@ -99,15 +101,19 @@ class Endpoints:
         met: Counter[Kind] = Counter()
         while True:
             endpoint = at or self._choose()
+            answered = endpoint.answered
             await self._rested(endpoint)
             endpoint.in_flight += 1
             try:
                 reply = await self._attempt(endpoint, request, body)
             except Setback as setback:
+                if endpoint.answered > answered:
+                    met["busy"] = 0  # it is busy with others, who leave: that has an end
                 met[setback.kind] += 1
                 wait = self._after(endpoint, setback, met, request)
             else:
                 endpoint.failures = 0
+                endpoint.answered += 1
                 return reply
             finally:
                 endpoint.in_flight -= 1
@@ -119,14 +125,14 @@ class Endpoints:
         """Return how a server lists the model; empty where it lists no such model, or none at all."""
         try:
             status, _, text = await self._exchange(endpoint, "models", None)
-            data = json.loads(text) if status == 200 else {}
-        except (Setback, ValueError):
+        except Setback:
             return {}
+        data = _parsed(text) if status == 200 else None
         entries = data.get("data") if isinstance(data, dict) else None
-        found = [
-            e for e in entries or () if isinstance(e, dict) and e.get("id") == self._model.model
-        ]
-        return found[0] if found else {}
+        for entry in entries if isinstance(entries, list) else ():
+            if isinstance(entry, dict) and entry.get("id") == self._model.model:
+                return entry
+        return {}
 
     def leave(self, endpoint: Endpoint, reason: str) -> None:
         """Ask an address no more in this run; its requests go to the others."""
@@ -177,25 +183,24 @@ class Endpoints:
 
     async def _attempt(self, endpoint: Endpoint, request: Request, body: Body) -> Reply:
         """Ask once; raises `Setback` where asking again may help."""
+        limit_key = self._limit_key
         status, after, text = await self._exchange(endpoint, "chat/completions", self._sent(body))
-        try:
-            data: object = json.loads(text)
-        except ValueError:
-            data = None
+        data = _parsed(text)
         if status == 200:
             try:
                 return reply_of(self._model, request, data)
             except Malformed as error:
                 raise Setback("broken", str(error)) from None
             except EngineError as error:
-                raise EngineError(f"[models.{self._name}] {endpoint.address}: {error}") from None
+                said = self._scrubber.clean(str(error))
+                raise EngineError(f"[models.{self._name}] {endpoint.address}: {said}") from None
         if status < 500 and is_filter(data):
             return Reply(filtered(request), "", "")
         said = self._said(request, data, text)
         if status in AGAIN or status >= 500:
             kind: Kind = "busy" if status in BUSY else "broken"
             raise Setback(kind, f"status {status}{said}", retry_after(after))
-        if "max_completion_tokens" in said and self._limit_key == "max_tokens":
+        if "max_completion_tokens" in said and limit_key == "max_tokens":
             self._limit_key = "max_completion_tokens"
             return await self._attempt(endpoint, request, body)
         raise Rejected(self._refusal(endpoint, request, status, said))
@@ -240,6 +245,7 @@ class Endpoints:
         who = endpoint.address.basic or (f"Bearer {self._key}" if self._key else "")
         headers = {"Authorization": who} if who else {}
         data = None if body is None else json.dumps(body).encode()
+        most = self._model.timeout if body is not None else LISTING_SECONDS
         if data is not None:
             headers["Content-Type"] = "application/json"
         try:
@@ -249,12 +255,26 @@ class Endpoints:
                 data=data,
                 headers=headers,
                 allow_redirects=False,
+                timeout=aiohttp.ClientTimeout(
+                    total=min(most, self._model.timeout), sock_connect=CONNECT_SECONDS
+                ),
             ) as answer:
                 content = await answer.read()
                 after = answer.headers.get("Retry-After")
                 return answer.status, after, content.decode("utf-8", "replace")
+        except aiohttp.ServerTimeoutError:
+            raise Setback("gone", f"no connection within {CONNECT_SECONDS:g} s") from None
         except TimeoutError:
             reason = f"no answer within {self._model.timeout:g} s"
             raise Setback("late", reason) from None
-        except (aiohttp.ClientError, OSError) as error:
+        except (aiohttp.ClientError, OSError, ValueError) as error:
             raise Setback("gone", self.words_of(error)) from None
+
+
+def _parsed(text: str) -> object:
+    """Read JSON; None for what is none."""
+    try:
+        data: object = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    return data

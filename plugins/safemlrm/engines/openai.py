@@ -95,7 +95,7 @@ class Connections:
         finally:
             self._drop()
         if self._failure is not None:
-            raise self._failure.with_traceback(None)
+            raise self._failure
 
     def still_the_same(self) -> None:
         """Ask the canaries again and raise `ModelChanged` when they are answered in another way."""
@@ -192,7 +192,7 @@ class Connections:
                     body = body_of(self._model, self._decoding, request)
                     event = await self._endpoints.chat(request, body)
         except EngineError as error:
-            event = error
+            event = EngineError(str(error))  # without the frames it came from: they hold keys
         except Exception as error:  # a bug of ours must not leave the caller waiting for ever
             event = EngineError(f"[models.{self._name}] {self._endpoints.words_of(error)}")
         self._events.put(event)

@@ -27,7 +27,8 @@ class Patience:
     """How often one request is tried, by what went wrong, and how long is waited in between.
 
     A server that is busy is left the time to recover; one that is silent until the timeout is not
-    worth many of them. Waits double from `first` up to `most` seconds.
+    worth many of them. Waits double from `first` up to `most` seconds, and are never shorter than the
+    server asks for.
     """
 
     tries: int = 6
@@ -46,14 +47,15 @@ class Patience:
 
         Raises `EngineError` where the server asks for more than a run should wait.
         """
+        own = float(min(self.first * 2 ** (number - 1), self.most) * (0.75 + spread / 2))
         if setback.wait is None:
-            return float(min(self.first * 2 ** (number - 1), self.most) * (0.75 + spread / 2))
+            return own
         if setback.wait > self.longest:
             raise EngineError(
                 f"{setback.reason}, and the server asks to wait {setback.wait:.0f} s; run again "
                 "then: what was answered is kept"
             )
-        return setback.wait
+        return max(own, setback.wait)
 
 
 def retry_after(value: str | None, now: datetime | None = None) -> float | None:
@@ -68,7 +70,7 @@ def retry_after(value: str | None, now: datetime | None = None) -> float | None:
         return max(0.0, seconds) if seconds == seconds else None
     try:
         then = parsedate_to_datetime(value)
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
     if then.tzinfo is None:
         then = then.replace(tzinfo=UTC)

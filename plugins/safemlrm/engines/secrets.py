@@ -13,6 +13,10 @@ from safemlrm.errors import EngineError
 LONGEST = 200
 # A shorter text cannot be a key, and would be found in any sentence.
 SHORTEST = 4
+# So many characters in a row that stand in a prompt are taken for a part of it.
+RUN = 20
+READ = 20_000
+"""So much of a server's words is looked at."""
 
 
 class Scrubber:
@@ -25,12 +29,29 @@ class Scrubber:
 
     def clean(self, text: str, prompt: Iterable[str] = ()) -> str:
         """Return a line of at most LONGEST printable characters without secrets and prompt texts."""
-        text = self._pattern.sub("***", text)
+        text = self._pattern.sub("***", text)[:READ]
         for part in sorted(prompt, key=len, reverse=True):
-            if len(part) >= SHORTEST:
-                text = text.replace(part, "[prompt]").replace(json.dumps(part)[1:-1], "[prompt]")
+            forms = (part, json.dumps(part)[1:-1], json.dumps(part, ensure_ascii=False)[1:-1])
+            for form in dict.fromkeys(forms):
+                text = _without(text, form)
         text = " ".join("".join(c if c.isprintable() else " " for c in text).split())
         return text if len(text) <= LONGEST else f"{text[:LONGEST]}..."
+
+
+def _without(text: str, part: str) -> str:
+    """Take a prompt's text out, also where a server repeats only a piece of it."""
+    if len(part) < RUN:
+        return text.replace(part, "[prompt]") if len(part) >= SHORTEST else text
+    runs = {part[at : at + RUN] for at in range(len(part) - RUN + 1)}
+    kept: list[str] = []
+    at = 0
+    while at < len(text):
+        end = at
+        while text[end : end + RUN] in runs:
+            end += 1
+        kept.append("[prompt]" if end > at else text[at])
+        at = end + RUN - 1 if end > at else at + 1
+    return "".join(kept)
 
 
 def key_of(model: Model) -> str:

@@ -49,12 +49,14 @@ class Served:
     """What a model behind an address is known by.
 
     `canaries` are digests of answers; `reported` has what the server said, as "model=...",
-    "fingerprint=..." and "entry=..."; several addresses may say several things.
+    "fingerprint=..." and "entry=..."; several addresses may say several things. `counts` is whether
+    it says how many tokens an answer took.
     """
 
     canaries: Mapping[str, str]
     reported: frozenset[str]
     answers: tuple[Answers, ...] = field(default=(), repr=False)
+    counts: bool = True
 
     def to_json(self) -> str:
         """Write what a later run compares with."""
@@ -113,7 +115,9 @@ async def _see(name: str, model: Model, patience: Patience) -> Served:
         )
     canaries = {n: next(iter(answers[0][n])) for n in sorted(common)}
     reported = frozenset[str]().union(*(said for _, said in answered))
-    return Served(canaries, reported, answers)
+    told = [reply.completion for replies, _ in answered for reply in replies]
+    counts = all(c.completion_tokens for c in told if c.text.strip())
+    return Served(canaries, reported, answers, counts)
 
 
 async def _meet(

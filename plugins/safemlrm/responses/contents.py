@@ -76,7 +76,12 @@ def contents_of(store: Store) -> Contents:
             versions=versions,
             verdicts=_verdicts(db),
             cost=_cost(db),
-            endpoints=_counts(db, "select endpoint, max(generation) from served group by endpoint"),
+            # What is known of judges has names without a bracket, and is shown with their scores.
+            endpoints=_counts(
+                db,
+                "select endpoint, max(generation) from served where endpoint like '[%' "
+                "group by endpoint",
+            ),
             orphans=(
                 _count(
                     db, "select count(*) from completion where key not in (select key from cell)"
@@ -90,7 +95,8 @@ def contents_of(store: Store) -> Contents:
 
 
 def size_of(path: Path) -> int:
-    """Return the bytes of a store with its journal."""
+    """Return the bytes of a store with its journal, which lies beside the file a link leads to."""
+    path = path.resolve()
     return sum(file.stat().st_size for file in (path, Path(f"{path}-wal")) if file.is_file())
 
 

@@ -170,7 +170,7 @@ def _merge_served(db: sqlite3.Connection, source: sqlite3.Connection, result: Me
             raise StoreError(
                 f"{result.path}: the model behind {endpoint} (generation {generation}) answered its "
                 "canaries otherwise than the one in the first store: these are answers of two models; "
-                "nothing was merged. Measure one of the halves again, on one machine"
+                "nothing was merged. Measure one of the halves again, into a new store"
             )
         db.execute("insert or ignore into served values(?,?,?)", (endpoint, generation, canaries))
 

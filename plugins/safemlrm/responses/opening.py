@@ -96,6 +96,7 @@ def _refuse_a_cut(path: Path) -> None:
 
 def _lengths(path: Path) -> tuple[int, int] | None:
     """Return a file's size and the one its header states; None where they need not agree."""
+    path = path.resolve()  # the journal lies beside the file, not beside a link to it
     journal = Path(f"{path}-wal")
     if not path.is_file() or (journal.is_file() and journal.stat().st_size):
         return None

@@ -44,7 +44,7 @@ class Store:
         """Hold the right to measure into this store; a second run waits here and then finds it done."""
         from filelock import FileLock, Timeout
 
-        lock = FileLock(f"{self.path}.lock")
+        lock = FileLock(f"{self.path.resolve()}.lock")  # one file, whatever link leads to it
         with self._guard("locked"):
             try:
                 lock.acquire(timeout=0)

@@ -13,10 +13,12 @@ from pathlib import Path
 from time import sleep
 
 import pytest
+from aiohttp import web
 
 from fixtures.projects import GATE, Project, said
 from fixtures.servers import Body, Fault, Server, is_canary, message, share, text_of
 from safemlrm.config import Model
+from safemlrm.engines.background import Background
 from safemlrm.engines.identity import identity_of, with_generation
 from safemlrm.engines.openai import Connections
 from safemlrm.engines.patience import Patience
@@ -67,6 +69,29 @@ def gathered(
     for chunk in chunks:
         found += chunk
         yield chunk
+
+
+class Picky(Server):
+    """A server that knows only the newer name of the token limit, as some hosted models do."""
+
+    async def _answer(self, request: web.Request, body: Body) -> web.StreamResponse:
+        if "max_tokens" not in body:
+            return await super()._answer(request, body)
+        self.refused.append(body)
+        await asyncio.sleep(0.01)  # others are on their way by then
+        said = "'max_tokens' is not supported with this model. Use 'max_completion_tokens' instead."
+        return web.json_response({"error": {"message": said}}, status=400)
+
+
+class Narrow(Server):
+    """A server that answers one prompt at a time, and is busy for everybody else."""
+
+    async def _answer(self, request: web.Request, body: Body) -> web.StreamResponse:
+        if self._at_once == 1 or is_canary(body):
+            await asyncio.sleep(0.002)
+            return await super()._answer(request, body)
+        self.refused.append(body)
+        return web.Response(status=429, headers={"Retry-After": "0.01"})
 
 
 def test_every_request_is_answered_once_over_two_addresses_with_so_many_at_once() -> None:
@@ -186,6 +211,82 @@ def test_a_server_that_takes_only_the_newer_name_of_the_limit_gets_it() -> None:
         assert len(texts(asks.ask(iter([requests(1)])))) == 1
         assert "max_tokens" not in server.prompts[0]
         assert server.prompts[0]["max_completion_tokens"] == 1024
+
+
+def test_many_requests_at_once_learn_the_newer_name_of_the_limit_together() -> None:
+    with Picky() as server, connections(server) as asks:
+        assert {body["temperature"] for body in server.asked} == {0.0}  # canaries stay greedy
+        assert len(texts(asks.ask(iter([requests(30)])))) == 30
+    assert len(server.refused) > 2
+
+
+def test_a_server_that_takes_one_at_a_time_is_asked_until_all_are_answered() -> None:
+    with Narrow() as server, connections(server) as asks:
+        assert len(texts(asks.ask(iter([requests(60)])))) == 60
+    assert len(server.refused) > 60
+
+
+def test_an_address_that_is_always_busy_is_given_up_after_so_many_attempts() -> None:
+    with Server() as server, connections(server) as asks:
+        server.always = Fault(429, "{}", {"Retry-After": "0"})
+        with pytest.raises(EngineError, match="status 429, 20 times"):
+            texts(asks.ask(iter([requests(1)])))
+        assert len(server.refused) == 20
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        Fault(200, "[" * 200_000),
+        Fault(503, "", {"Retry-After": "Thu, 01 Jan 2026 12:00:30 +99999999999999999999"}),
+    ],
+    ids=["nested without end", "a date that is none"],
+)
+def test_nonsense_at_the_start_is_one_line(fault: Fault) -> None:
+    with Server(always=fault) as server, pytest.raises(EngineError, match="; see to the server"):
+        connections(server)
+
+
+@pytest.mark.parametrize("listed", [{"data": 5}, {"data": [5]}, 5, None])
+def test_a_list_of_models_that_is_none_says_nothing(listed: object) -> None:
+    class Odd(Server):
+        async def _models(self, _: web.Request) -> web.Response:
+            return web.json_response(listed)
+
+    with Odd() as server:
+        assert not [said for said in see("m", model_of(server)).reported if "entry" in said]
+
+
+def test_a_name_that_no_resolver_takes_is_one_line() -> None:
+    model = Model.model_validate(
+        {"engine": "openai", "url": f"http://{'a' * 70}.example/v1", "model": "tiny"}
+    )
+    with pytest.raises(EngineError, match="label"):
+        see("m", model, SOON)
+
+
+def test_what_is_raised_brings_no_frames_of_the_thread_that_hold_a_key(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-in-no-frame")
+    with Server() as server, connections(server) as asks:
+        server.always = Fault(500, "oops")
+        with pytest.raises(EngineError) as caught:
+            texts(asks.ask(iter([requests(1)])))
+    assert caught.value.__context__ is None
+    assert "endpoint.py" not in {Path(entry.path).name for entry in caught.traceback}
+
+
+def test_a_defect_of_ours_is_told_by_its_place_alone() -> None:
+    async def work() -> None:
+        raise KeyError("sk-in-a-message")
+
+    background = Background()
+    with pytest.raises(EngineError, match=r"KeyError in work .*this is a defect") as caught:
+        background.run(work())
+    background.close()
+    assert caught.value.__context__ is None
+    assert "sk-in" not in str(caught.value)
 
 
 @pytest.mark.parametrize("change", ["fingerprint", "model"])
@@ -335,6 +436,24 @@ def test_a_server_that_dies_in_the_middle_breaks_the_model_and_nothing_is_asked_
         assert len(server.prompts) == 80
         seen = [json.dumps(body, sort_keys=True) for body in server.prompts]
         assert len(set(seen)) == len(seen)
+
+
+class Uncounted(Server):
+    """A server that does not say how many tokens it used."""
+
+    def _written(self, body: Body) -> dict[str, object]:
+        return {key: value for key, value in super()._written(body).items() if key != "usage"}
+
+
+def test_a_budget_of_tokens_that_a_server_does_not_count_is_no_budget(project: Project) -> None:
+    with Uncounted() as server:
+        project.write(toml(server, more="[budget]\ntokens = 50"), GATE)
+        result = project.run()
+        assert said(result, r"\[budget\] tokens = 50 would never be spent; limit requests or sec")
+        assert (result.ret, server.prompts) == (pytest.ExitCode.TESTS_FAILED, [])
+        project.write(toml(server, more="[budget]\nrequests = 5"), GATE)
+        project.run()
+        assert len(server.prompts) == 5
 
 
 def filtered(body: Body) -> dict[str, object] | None:

@@ -263,7 +263,7 @@ def test_without_room_nobody_waits_for_ever(hosts: Hosts, monkeypatch: pytest.Mo
     with (
         asking(scripted(), greedy) as cluster,
         pytest.raises(
-            EngineError, match=r"no node had 64 CPUs and 0 GPUs free .* has 2 CPUs and 0"
+            EngineError, match=r"no node had 64 CPUs and 0 GPUs free .* has \d CPUs and 0"
         ),
     ):
         list(cluster.ask(batches(1)))

@@ -172,10 +172,34 @@ def test_content_may_come_in_parts() -> None:
 
 @pytest.mark.parametrize(
     ("reason", "finish"),
-    [("stop", "stop"), ("length", "length"), ("max_tokens", "length"), ("SAFETY", "filter")],
+    [
+        ("stop", "stop"),
+        ("eos_token", "stop"),
+        (None, "stop"),
+        ("length", "length"),
+        ("max_tokens", "length"),
+        ("SAFETY", "filter"),
+        ("RECITATION", "filter"),
+    ],
 )
-def test_finish_reasons(reason: str, finish: str) -> None:
+def test_finish_reasons(reason: str | None, finish: str) -> None:
     assert read(model_of(), reason, content="x").finish == finish
+
+
+def test_a_response_of_which_nobody_knows_whether_it_is_whole_is_not_judged() -> None:
+    with pytest.raises(EngineError, match='ended a response by "overheated", which may be half of'):
+        read(model_of(), "overheated", content="I cannot")
+
+
+def test_half_a_character_is_replaced_since_no_store_can_keep_it() -> None:
+    assert read(model_of(), content="a \ud83d b \U0001f600").text == "a \ufffd b \U0001f600"
+
+
+def test_a_count_that_no_store_can_keep_is_cut() -> None:
+    usage = {"prompt_tokens": 10**30, "completion_tokens": -1}
+    answer = {"choices": [{"message": {"content": "x"}}], "usage": usage}
+    found = reply_of(model_of(), request_of(Turn("q")), answer).completion
+    assert (found.prompt_tokens, found.completion_tokens) == (2**31 - 1, 0)
 
 
 def test_half_a_response_before_a_filter_is_not_kept_as_one() -> None:
@@ -194,6 +218,7 @@ def test_half_a_response_before_a_filter_is_not_kept_as_one() -> None:
         {"choices": [{"finish_reason": "stop"}]},
         {"choices": [{"finish_reason": "stop", "message": {"content": 5}}]},
         {"choices": [{"finish_reason": "abort", "message": {"content": "half"}}]},
+        {"choices": [{"finish_reason": "insufficient_system_resource", "message": {}}]},
     ],
 )
 def test_what_is_no_answer_is_malformed(data: object) -> None:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from safemlrm.config import Model
 from safemlrm.engines.patience import Kind, Patience, Setback, retry_after
-from safemlrm.engines.secrets import LONGEST, Scrubber, key_of
+from safemlrm.engines.secrets import LONGEST, RUN, Scrubber, key_of
 from safemlrm.errors import EngineError
 
 NOW = datetime(2026, 1, 1, 12, 0, 0, tzinfo=UTC)
@@ -27,6 +27,7 @@ NOW = datetime(2026, 1, 1, 12, 0, 0, tzinfo=UTC)
         ("Thu, 01 Jan 2026 11:00:00 GMT", 0.0),
         ("soon", None),
         ("nan", None),
+        ("Thu, 01 Jan 2026 12:00:30 +99999999999999999999", None),
         ("", None),
     ],
 )
@@ -45,6 +46,7 @@ def test_waits_grow_and_stay_bounded(number: int, spread: float) -> None:
 def test_what_a_server_asks_for_is_obeyed_up_to_a_limit() -> None:
     patience = Patience(longest=60)
     assert patience.wait(Setback("busy", "status 429", 42.0), 1, 0.5) == 42.0
+    assert patience.wait(Setback("busy", "status 429", 0.0), 3, 0.5) == 2.0  # never a tight loop
     with pytest.raises(
         EngineError, match="status 429, and the server asks to wait 61 s; run again"
     ):
@@ -71,6 +73,22 @@ def test_a_secret_at_the_cut_is_taken_out_before_the_cut() -> None:
 
 def test_the_prompt_is_not_repeated() -> None:
     assert Scrubber([]).clean('bad: a "b"\nc', ['a "b"\nc']) == "bad: [prompt]"
+
+
+def test_a_piece_of_the_prompt_is_not_repeated_either() -> None:
+    prompt = "Tell me how to open the door of the\nhouse, bitte schön."
+    clean = Scrubber([]).clean
+    assert clean(f"too long: {prompt[:30]}...", [prompt]) == "too long: [prompt]..."
+    received = clean(f"Received={{'content': {prompt!r}}}", [prompt])
+    assert received == "Received={'content': '[prompt][prompt]'}"
+    assert clean(f"{prompt} and {prompt[3:]}", [prompt]) == "[prompt] and [prompt]"
+    assert clean("the door is open", [prompt]) == "the door is open"
+
+
+@given(st.text("ab ", min_size=RUN, max_size=60), st.integers(0, 40), st.text("cd ", max_size=10))
+def test_no_run_of_a_prompt_survives(prompt: str, start: int, around: str) -> None:
+    cleaned = Scrubber([]).clean(f"{around}{prompt[start:]}{around}", [prompt])
+    assert not [at for at in range(len(prompt) - RUN + 1) if prompt[at : at + RUN] in cleaned]
 
 
 def test_an_absent_key_is_allowed_and_a_broken_one_is_not(monkeypatch: pytest.MonkeyPatch) -> None:

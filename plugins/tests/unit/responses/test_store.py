@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from safemlrm.errors import StoreError
+from safemlrm.responses.contents import size_of
 from safemlrm.responses.store import Scored, Store
 from safemlrm.types import Completion, Identity, Score, TraceState
 
@@ -90,6 +91,24 @@ def test_opening_waits_for_a_process_that_writes_without_a_log(
         monkeypatch.setattr("safemlrm.responses.opening.time.sleep", pause)
         with Store(path) as store:
             assert (store.count(), len(waits)) == (0, 3)
+
+
+def test_a_store_has_one_lock_and_one_journal_whatever_link_leads_to_it(tmp_path: Path) -> None:
+    (tmp_path / "far").mkdir()
+    path, link = tmp_path / "far/s.db", tmp_path / "s.db"
+    link.symlink_to(path)
+    waits = []
+
+    def refuse() -> None:
+        waits.append(1)
+        raise InterruptedError
+
+    with Store(path) as store, Store(link) as other:
+        store.add("m", [("p", completion("k"))], "rules", [])
+        with store.lock(refuse), pytest.raises(StoreError), other.lock(refuse):
+            pass
+        assert waits == [1]
+        assert size_of(link) == size_of(path) > path.stat().st_size
 
 
 def test_another_schema_version_is_refused_and_left_alone(tmp_path: Path) -> None:
