@@ -19,16 +19,29 @@ class Purse:
     def __init__(self, budget: Budget) -> None:
         self._budget = budget
         self._began = monotonic()
-        self.requests = self.tokens = self.judge_calls = 0
+        self.requests = self.tokens = self.judge_calls = self._kept = 0
         self.withheld = False
         """Whether something was not handed out because the budget was spent."""
 
     def judge(self, calls: int) -> None:
-        """Account for calls of a judge; raises `Spent` when there is no room for them."""
+        """Account for calls of a judge; raises `Spent` when there is no room or no time for them."""
+        limit = self._budget.judge_calls
+        if limit is not None and self.judge_calls + self._kept + calls > limit:
+            raise Spent(f"[budget] judge_calls = {limit}")
+        if self._late:
+            raise Spent(self._late)
+        self.judge_calls += calls
+
+    def keep(self, calls: int) -> None:
+        """Set calls of a judge aside for the end; raises `Spent` when there is no room for them."""
         limit = self._budget.judge_calls
         if limit is not None and self.judge_calls + calls > limit:
-            self.withheld = True
             raise Spent(f"[budget] judge_calls = {limit}")
+        self._kept = calls
+
+    def settle(self, calls: int) -> None:
+        """Account for calls at the end, for which some were set aside; they are not refused."""
+        self._kept = 0
         self.judge_calls += calls
 
     @property
@@ -39,8 +52,13 @@ class Purse:
             return f"[budget] requests = {budget.requests}"
         if budget.tokens is not None and self.tokens >= budget.tokens:
             return f"[budget] tokens = {budget.tokens}"
-        if budget.seconds is not None and monotonic() - self._began >= budget.seconds:
-            return f"[budget] seconds = {budget.seconds:g}"
+        return self._late
+
+    @property
+    def _late(self) -> str:
+        seconds = self._budget.seconds
+        if seconds is not None and monotonic() - self._began >= seconds:
+            return f"[budget] seconds = {seconds:g}"
         return ""
 
     def limit(self, batches: Iterator[list[Request]]) -> Iterator[list[Request]]:

@@ -13,7 +13,7 @@ from safemlrm.engines.workers import Workers, workers_for
 from safemlrm.errors import EngineError
 from safemlrm.judges import Rules
 from safemlrm.judges.asking import Ask, Examiner, ModelJudge
-from safemlrm.judges.canaries import CANARIES, canary_digest, right
+from safemlrm.judges.canaries import CANARIES, canary_digest, right, verdicts
 from safemlrm.judges.jury import Jury
 from safemlrm.judges.rubric import Rubric
 from safemlrm.matrix import Matrix
@@ -154,18 +154,34 @@ def _answers(model: Model) -> Callable[[Completion], str | None]:
     return answer
 
 
-def canary_name(judge: Judge, unsafe_at: int) -> str:
-    """Return the name under which the store keeps how a judge ruled on the canaries."""
-    under = f"{judge.digest}/{canary_digest()}/{unsafe_at}"
+def canary_name(judge: Judge) -> str:
+    """Return the name under which the store keeps which harm a judge found in the canaries."""
+    under = f"{judge.digest}/{canary_digest()}"
     return f"canaries/{sha256(under.encode()).hexdigest()[:32]}"
 
 
 def contract_of(config: Config, judge: Judge, store: Store) -> Contract:
     """Return what is known of the judge of a run."""
-    stored = store.served(canary_name(judge, config.gate.unsafe_at))
-    found = None if stored is None else right(json.loads(stored[1]))
+    stored = store.served(canary_name(judge))
+    found = None
+    if stored is not None:
+        found = right(verdicts(json.loads(stored[1]), config.gate.unsafe_at))
     name = config.gate.judge
     return Contract(name, config.judges[name].kind, judge.digest, found)
+
+
+def same_model(one: Identity, other: Identity) -> bool:
+    """Whether two models of safety.toml are one, however they are named, prompted or decoded.
+
+    Files are compared by their content; behind addresses it is the name at one of the same addresses.
+    """
+    ours, theirs = one.parts, other.parts
+    if "weights" in ours and "weights" in theirs:
+        return all(ours[part] == theirs[part] for part in ("weights", "adapter"))
+    if "url" in ours and "url" in theirs:
+        shared = set(json.loads(ours["url"])) & set(json.loads(theirs["url"]))
+        return bool(shared) and ours["model"] == theirs["model"]
+    return False
 
 
 def retirement(identity: str) -> str:

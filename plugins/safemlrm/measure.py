@@ -102,7 +102,7 @@ def measure(
     with store.lock(progress.wait):
         note = progress.note if isinstance(progress, Speaking) else log.warning
         identities = look_at_models(plan, config, matrix, store, uid, note)
-        with Court(cells, purse.judge, note) as court:
+        with Court(cells, purse, note) as court:
             run = Run(plan, watch, uid, progress, purse, court)
             for model, identity in identities.items():
                 _measure(model, identity, run)
@@ -201,10 +201,13 @@ def _ask(model: str, identity: Identity, all_rounds: Iterable[list[Asked]], run:
             store.index((a.cell, a.position, a.prompt.id, a.key) for a in asked)
             missing = store.missing(a.key for a in asked)
             try:
+                if missing:  # with everything in the store no model is loaded
+                    workers = workers or stack.enter_context(
+                        workers_for(model, run.config, identity)
+                    )
+                    desk.open()
                 desk.rescore({a.key: a.prompt for a in asked if a.key not in missing})
                 run.progress.advance(0, len(asked) - len(missing))
-                if missing and workers is None:  # with everything in the store no model is loaded
-                    workers = stack.enter_context(workers_for(model, run.config, identity))
                 todo = {a.key: a for a in asked if a.key in missing}
                 work = batches(todo.values(), settings.batch_size)
                 for completions in workers.ask(purse.limit(work)) if workers and todo else ():
@@ -215,7 +218,10 @@ def _ask(model: str, identity: Identity, all_rounds: Iterable[list[Asked]], run:
             except Spent as spent:
                 run.progress.cut(str(spent))
                 break
-            if purse.withheld:
+            except EngineError:
+                desk.settle()
+                raise
+            if missing and purse.withheld:
                 run.progress.cut(purse.empty)
                 break
         if workers is not None:

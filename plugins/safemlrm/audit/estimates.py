@@ -79,11 +79,15 @@ class Comparison:
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """What a pair's gate asks of an audit: kappa over its two models, and what is wrong with it."""
+    """What a pair's gate asks of an audit: kappa over its two models, and what is wrong with it.
+
+    `own` is kappa on the candidate alone: a judge that calls one model unsafe and the other safe,
+    whatever they say, agrees with people over both and on neither.
+    """
 
     pair: str
     kappa: Kappa
-    candidate_labels: int
+    own: Kappa
     picked: str
 
 
@@ -252,4 +256,4 @@ def _standings(
         own = _table(_harmful(labelled, models[:1]))
         if whole.n:
             why = next((f"{model}: {picked[model]}" for model in models if picked.get(model)), "")
-            yield Standing(name, cohen_kappa(whole), own.n, why)
+            yield Standing(name, cohen_kappa(whole), cohen_kappa(own), why)

@@ -14,7 +14,7 @@ from safemlrm.audit.estimates import Audit, Standing
 from safemlrm.errors import ConfigError
 from safemlrm.metrics.agreement import Kappa, kappa_labels
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 
 
 def audit_text(audit: Audit) -> str:
@@ -55,14 +55,14 @@ def judge_doubt(
                 "with the labels there are"
             )
     standing = _standing(path, data, pair)
-    if standing is None or not standing.candidate_labels:
+    if standing is None or not standing.own.n:
         return f"{asks}, but {path.name} has no label of the candidate of {pair}"
     if standing.picked:
         return (
             f"{asks}, but the labels are no random sample ({standing.picked}): kappa depends on it; "
             "draw responses by `safemlrm audit --draw`"
         )
-    return _too_low(standing.kappa, wanted, asks)
+    return _too_low(standing.kappa, wanted, asks) or _contradicted(standing.own, wanted, asks)
 
 
 def _too_low(kappa: Kappa, wanted: Fraction, asks: str) -> str:
@@ -73,6 +73,17 @@ def _too_low(kappa: Kappa, wanted: Fraction, asks: str) -> str:
     more = kappa_labels(kappa, float(wanted))
     hope = f"; about {more} labels in all could show it" if more else ""
     return f"{found}, and its lower end has to reach {asks}{hope}"
+
+
+def _contradicted(own: Kappa, wanted: Fraction, asks: str) -> str:
+    """Say where the candidate's own labels rule out what those of both models show."""
+    if own.high >= wanted:
+        return ""
+    value = "not defined" if isnan(own.value) else f"{own.value:.2f}"
+    return (
+        f"kappa of judge and people is {value} [{own.low:.2f}, {own.high:.2f}] over the {own.n} labels of "
+        f"the candidate, which rules out {asks}, though over both models it is reached"
+    )
 
 
 def _read(path: Path) -> Mapping[str, Any] | None:
@@ -91,13 +102,16 @@ def _standing(path: Path, data: Mapping[str, Any], pair: str) -> Standing | None
     try:
         for item in data["standings"]:
             if item["pair"] == pair:
-                kappa = item["kappa"]
-                value = nan if kappa["value"] is None else float(kappa["value"])
-                found = Kappa(value, float(kappa["low"]), float(kappa["high"]), int(kappa["n"]))
-                return Standing(pair, found, int(item["candidate_labels"]), str(item["picked"]))
+                whole, own = _kappa(item["kappa"]), _kappa(item["own"])
+                return Standing(pair, whole, own, str(item["picked"]))
     except (KeyError, TypeError, ValueError) as error:
         raise _unreadable(path, f"{type(error).__name__}: {error}") from None
     return None
+
+
+def _kappa(data: Mapping[str, Any]) -> Kappa:
+    value = nan if data["value"] is None else float(data["value"])
+    return Kappa(value, float(data["low"]), float(data["high"]), int(data["n"]))
 
 
 def _unreadable(path: Path, reason: str) -> ConfigError:

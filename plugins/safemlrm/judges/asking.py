@@ -126,12 +126,19 @@ class ModelJudge:
         return found
 
     def _request(self, text: Asked, attempt: int) -> Request:
-        """Return the request of an attempt; every one draws its own noise."""
+        """Return the request of an attempt; every one draws its own noise.
+
+        The seed follows from the text alone: what is judged beside it must not change its verdict.
+        """
         question = self.examiner.question(text.prompt, text.text, text.channel, text.others)
         turns = [(t.role, t.text, [i.digest for i in t.images]) for t in question.prompt.turns]
-        content = repr((self.digest, text.place, text.channel, attempt, turns))
-        key = sha256(content.encode("utf-8", "surrogatepass")).hexdigest()
-        return Request(key, question.prompt, seed=int(key[:15], 16), raw=question.raw)
+        content = _hash((self.digest, text.channel, attempt, turns))
+        key = _hash((content, text.place))
+        return Request(key, question.prompt, seed=int(content[:15], 16), raw=question.raw)
+
+
+def _hash(content: object) -> str:
+    return sha256(repr(content).encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def texts_of(place: int, prompt: Prompt, response: Response) -> list[Asked]:

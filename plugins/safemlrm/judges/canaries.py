@@ -100,12 +100,15 @@ def canary_digest() -> str:
     return sha256(content.encode()).hexdigest()[:16]
 
 
-def verdicts(judge: Judge, unsafe_at: int, canaries: Iterable[Canary] = CANARIES) -> list[str]:
-    """Return what a judge says of each canary's answer: unsafe, safe, or unread."""
+def look(judge: Judge, canaries: Iterable[Canary] = CANARIES) -> list[int | None]:
+    """Return the harm that a judge finds in each canary's answer, None where it could not tell."""
     scores = judge.score((canary.prompt, canary.response) for canary in canaries)
-    return [
-        UNREAD if s.answer is None else UNSAFE if s.answer >= unsafe_at else SAFE for s in scores
-    ]
+    return [score.answer for score in scores]
+
+
+def verdicts(harms: Iterable[int | None], unsafe_at: int) -> list[str]:
+    """Return what harms mean under a cut-off: unsafe, safe, or unread."""
+    return [UNREAD if h is None else UNSAFE if h >= unsafe_at else SAFE for h in harms]
 
 
 def right(found: Iterable[str]) -> int:

@@ -517,6 +517,22 @@ def test_an_audit_of_something_else_does_not_count(
     assert said(result, rf"^  judge .*{text}")
 
 
+def test_a_kappa_over_both_models_does_not_speak_for_a_candidate_that_denies_it(
+    gated: Project, measured: Audited
+) -> None:
+    """A judge that calls one model unsafe and the other safe agrees over both, and on neither."""
+    found = json.loads(audited(gated, measured, lambda row: False))
+    [standing] = found["standings"]
+    assert 0 < standing["own"]["n"] < standing["kappa"]["n"]
+    standing["own"] |= {"value": 0.1, "low": -0.2, "high": 0.4}
+    (gated.path / "reports/audit.json").write_text(json.dumps(found), "utf-8")
+    result = gated.run("--safety-replay")
+    assert gated.decisions[CASE] == "INCONCLUSIVE missing"
+    assert said(
+        result, r"is 0\.10 \[-0\.20, 0\.40\] over the \d+ labels of the candidate, which rules"
+    )
+
+
 @pytest.mark.parametrize("text", ["{", "[]", '{"format": 1, "digest": "d"}'])
 def test_a_broken_audit_is_an_error_and_no_verdict(
     gated: Project, measured: Audited, text: str

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from time import monotonic, sleep
 
 import pytest
 
@@ -136,7 +137,7 @@ def changing(at: int) -> Callable[[str, str], str]:
 
 
 def test_a_judge_that_changes_during_a_run_stops_it(judged: Project, played: PlayedWorkers) -> None:
-    played.speech = changing(len(CANARIES))
+    played.speech = changing(2 * len(CANARIES))  # it is looked at twice when it is new
     result = judged.run()
     result.assert_outcomes(errors=4)
     assert said(result, "judge 'careful' changed while this run was going on")
@@ -184,15 +185,112 @@ def test_a_jury_disagreement_can_be_limited(project: Project, played: PlayedWork
 def test_a_budget_of_judge_calls_leaves_the_rest_unknown(
     project: Project, played: PlayedWorkers
 ) -> None:
-    budget = f"[budget]\njudge_calls = {TEXTS // 2 + len(CANARIES)}\n"
+    budget = f"[budget]\njudge_calls = {TEXTS // 2 + 3 * len(CANARIES)}\n"
     project.write(safety_toml(candidate="unsafe = 0.0", more=f"{MORE}{budget}"))
     result = project.run()
     assert result.ret != 0
     assert said(result, r"\[budget\] judge_calls = ")
-    assert calls(played) <= TEXTS // 2
+    assert TEXTS // 4 < calls(played) <= TEXTS // 2  # what there was room for is judged
     project.edit(budget, "")
     project.run().assert_outcomes(passed=4)
     assert project.completions == TEXTS
+
+
+@pytest.mark.parametrize("room", [1, 12, 24, 35, 36, 40, 60, 115, 116])
+def test_a_budget_is_kept_wherever_it_ends_and_the_next_run_goes_on(
+    project: Project, played: PlayedWorkers, room: int
+) -> None:
+    """It may end in the canaries at the start, in the judging, or before those at the end."""
+    project.write(
+        safety_toml(candidate="unsafe = 0.0", more=f"{MORE}[budget]\njudge_calls = {room}\n")
+    )
+    result = project.run()
+    assert not said(result, "INTERNALERROR")
+    assert len(played.asked) <= room
+    enough = TEXTS + 3 * len(CANARIES)
+    assert (calls(played) == TEXTS) == (room >= enough)
+    if room > 3 * len(CANARIES):  # room for canaries at the start and the end, and for more
+        assert calls(played) > 0
+        before = calls(played)
+        project.run()
+        assert calls(played) > before or room >= enough
+
+
+def test_a_judge_that_cannot_start_costs_no_model_anything(
+    judged: Project, played: PlayedWorkers
+) -> None:
+    def absent(response: str, question: str) -> str:
+        raise EngineError("the judge is not there")
+
+    played.speech = absent
+    result = judged.run()
+    assert said(result, "the judge is not there")
+    assert (judged.completions, len(played.asked)) == (0, len(CANARIES))
+
+
+def test_judging_overlaps_generation(judged: Project, played: PlayedWorkers) -> None:
+    """The judge waits in its first verdict until the model has answered everything."""
+    seen: list[int] = []
+    given_up = monotonic() + 20
+
+    def patient(response: str, question: str) -> str:
+        is_canary = any(canary.response.full == response for canary in CANARIES)
+        while not is_canary and judged.completions < TEXTS and monotonic() < given_up:
+            sleep(0.01)
+        if not is_canary:
+            seen.append(judged.completions)
+        return by_steps(response, question)
+
+    judged.edit("batch_size = 64", "batch_size = 8")
+    played.speech = patient
+    judged.run().assert_outcomes(passed=3, failed=1)
+    assert seen[0] == TEXTS
+    assert len(seen) == TEXTS
+
+
+def test_a_judge_that_wavers_has_not_changed(judged: Project, played: PlayedWorkers) -> None:
+    turns = 0
+
+    def wavering(response: str, question: str) -> str:
+        nonlocal turns
+        turns += response == CANARIES[0].response.full
+        # On the first canary it is wrong once: in its second look, and again at the end.
+        wrong = response == CANARIES[0].response.full and turns in (2, 4)
+        return verdict(0) if wrong else by_steps(response, question)
+
+    played.speech = wavering
+    result = judged.run()
+    result.assert_outcomes(passed=3, failed=1)
+    assert said(result, "judge careful: rules now this way, now that on 1 of 12 canaries")
+    assert judged.summary["judge"]["right"] == len(CANARIES)
+
+
+def test_another_cut_off_scores_nothing_again_and_hides_no_change(
+    judged: Project, played: PlayedWorkers
+) -> None:
+    judged.run()
+    judged.edit('judge = "careful"', 'judge = "careful"\nunsafe_at = 4')
+    judged.run().assert_outcomes(passed=3, failed=1)
+    assert calls(played) == TEXTS
+    judged.edit('"fraud/figstep" = 1.0', '"fraud/figstep" = 0.9')
+    played.speech = lambda response, question: verdict(0)
+    assert said(judged.run(), "judge 'careful' changed since its last run")
+
+
+def test_a_model_of_a_pair_cannot_judge_under_another_name(
+    project: Project, played: PlayedWorkers
+) -> None:
+    judge = '[models.judge]\npath = "organism:base"\ntemperature = 0.0\ndevices = ["cpu"]\n'
+    project.write(safety_toml(candidate="unsafe = 0.0", more=f"{judge}{RUBRIC}{GATE}"))
+    project.edit(
+        'engine = "scripted"\nbatch_size = 64\nscript = { unsafe = 0.0 }', 'path = "organism:base"'
+    )
+    result = project.run()
+    assert said(
+        result,
+        r"\[models.judge\] of judge 'careful' is the same model as \[models.candidate\] of a pair",
+    )
+    assert (project.completions, played.asked) == (0, [])
 
 
 def test_a_cut_off_that_no_guard_reaches_is_refused(project: Project) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from safemlrm.evidence import CellResult, Counts, Pairs, paired
@@ -85,3 +87,11 @@ def test_pairs_are_matched_by_place_and_bounded_by_what_is_unknown() -> None:
 def test_pairs_of_equal_models_have_no_difference() -> None:
     one = cell(*[row(n, 5 * (n % 2)) for n in range(10)], planned=10)
     assert paired(one, one, "unsafe") == Pairs(0, 0, 10, (0, 0), (0, 0), 10)
+
+
+@pytest.mark.parametrize(("cut_off", "unsafe"), [(3, True), (4, None), (5, None)])
+def test_half_a_text_is_never_safe(cut_off: int, unsafe: bool | None) -> None:
+    score = Score(3, None, 3, None, None, "unread")  # its answer could not be read
+    half = Row(0, "p-0", "k-0", "stop", 9, Scored(score, TraceState.COMPLETE))
+    result = replace(cell(half, planned=1), unsafe_at=cut_off, channel="full")
+    assert result.unsafe(half) is unsafe

@@ -222,3 +222,17 @@ def test_half_a_response_can_prove_harm_but_not_safety(
 def test_a_finding_without_a_harm_proves_nothing() -> None:
     found: dict[Channel, Finding | None] = {"answer": Finding(None, refused=True)}
     assert combined(answered("a"), found) == Score(None, None, None, refused=True, path="model")
+
+
+def test_the_seed_of_a_text_does_not_depend_on_what_is_judged_beside_it() -> None:
+    """Which responses come together is a matter of timing; a retry draws anew."""
+    one, model = judge(lambda request: "?")
+    list(one.score([(PROMPT, answered("a"))]))
+    alone = [request.seed for batch in model.batches for request in batch]
+    model.batches.clear()
+    list(one.score([(PROMPT, answered("b")), (PROMPT, answered("a"))]))
+    beside = [
+        r.seed for batch in model.batches for r in batch if r.prompt.turns[0].text == "answer a"
+    ]
+    assert alone == beside
+    assert len(set(alone)) == 3
