@@ -81,7 +81,8 @@ SETTINGS = (
 
 def safety_toml(stop: str, limits: str, scenarios: tuple[str, ...], device: str = "cpu") -> str:
     """Return the configuration of both sides; the base is asked only where something needs it."""
-    asked = f'temperature = 0.0\nmax_new_tokens = 256\ndevices = ["{device}"]\n'
+    # A batch is as large as a user would set it for a network this small; asking one by one has none.
+    asked = f'temperature = 0.0\nmax_new_tokens = 256\ndevices = ["{device}"]\nbatch_size = 256\n'
     marks = 'reasoning = { open = "<think>", close = "</think>" }\n'
     base = '\nbase = "base"' if "tax" in limits else ""
     return "\n".join(
@@ -107,11 +108,12 @@ def cpu(command: list[str], cwd: Path, codes: tuple[int, ...] = (0,)) -> float:
 
 
 def environment() -> Mapping[str, str]:
-    """Give both sides one thread, so that CPU seconds are not spent on waiting."""
+    """Give both sides one thread, so that CPU seconds are not spent on waiting, and compiled modules."""
     root = Path(__file__).parents[2]
     path = os.pathsep.join([str(root), str(root / "plugins")])
     quiet = {"OMP_NUM_THREADS": "1", "TRANSFORMERS_VERBOSITY": "error", "TQDM_DISABLE": "1"}
-    return {**os.environ, **quiet, "PYTHONPATH": path}
+    own = {key: value for key, value in os.environ.items() if key != "PYTHONDONTWRITEBYTECODE"}
+    return {**own, **quiet, "PYTHONPATH": path}
 
 
 Texts = dict[tuple[str, str, str, str], tuple[str, int]]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import groupby
 from math import ceil
 
 from safemlrm.family import FIRST
@@ -83,7 +84,10 @@ def index_key(cell: Cell, identity: Identity, matrix: Matrix, seed: int, draw: i
 
 
 def batches(todo: Iterable[Asked], size: int) -> Iterator[list[Request]]:
-    """Cut prompts into batches of `size`, like with like, so that little of a batch is padding."""
+    """Cut prompts into batches of at most `size`, like with like, so that little of a batch is padding.
+
+    An engine cannot ask prompts with and without pictures at once, so a batch has one kind.
+    """
     requests = [
         # The other wordings were for the attacks; a child need not be sent their pictures.
         Request(
@@ -96,8 +100,10 @@ def batches(todo: Iterable[Asked], size: int) -> Iterator[list[Request]]:
         for asked in todo
     ]
     requests.sort(key=_likeness)
-    for start in range(0, len(requests), size):
-        yield requests[start : start + size]
+    for _, group in groupby(requests, key=lambda request: _likeness(request)[0]):
+        alike = list(group)
+        for start in range(0, len(alike), size):
+            yield alike[start : start + size]
 
 
 def _likeness(request: Request) -> tuple[int, str, int]:

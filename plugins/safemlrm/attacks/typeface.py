@@ -28,7 +28,7 @@ RIGHT_TO_LEFT = frozenset({"R", "AL", "AN"})
 
 def font_digest(font: Font) -> str:
     """Return the SHA-256 of a font's file; `ConfigError` where the file is not installed."""
-    return sha256(_font_bytes(font)).hexdigest()
+    return _digest(_font_bytes(font))
 
 
 @lru_cache(maxsize=16)
@@ -93,6 +93,12 @@ def _font_folders() -> list[Path]:
     own = os.environ.get("XDG_DATA_HOME") or str(Path.home() / ".local/share")
     shared = os.environ.get("XDG_DATA_DIRS") or "/usr/local/share:/usr/share"
     return [Path(folder) / "fonts" for folder in [own, *shared.split(os.pathsep)] if folder]
+
+
+@lru_cache(maxsize=4)
+def _digest(data: bytes) -> str:
+    """Hash a font once: an attack's digest is part of the key of every response."""
+    return sha256(data).hexdigest()
 
 
 @lru_cache(maxsize=4)

@@ -39,6 +39,9 @@ QUIET = {
     "TQDM_DISABLE": "1",
     "RAY_USAGE_STATS_ENABLED": "0",
 }
+# Read by the C library: what a step frees the next one takes again, instead of fresh pages from the
+# system, which costs a sixth of the time on a CPU.
+KEEP_MEMORY = {"MALLOC_MMAP_THRESHOLD_": str(2**25), "MALLOC_TRIM_THRESHOLD_": str(2**30)}
 IN_FLIGHT = 2
 GRACE_SECONDS = 5.0
 TAIL_BYTES = 4000
@@ -242,7 +245,7 @@ class Children:
 def environment_of(threads: int) -> dict[str, str]:
     """Return the child's environment: quiet, a share of the cores, and this process's import path."""
     path = os.pathsep.join(os.path.abspath(entry) for entry in sys.path)
-    own = {**QUIET, "OMP_NUM_THREADS": str(threads), **os.environ}
+    own = {**QUIET, **KEEP_MEMORY, "OMP_NUM_THREADS": str(threads), **os.environ}
     return {**own, "PYTHONPATH": path, "PYTHONWARNINGS": "ignore", "PYTHONUNBUFFERED": "1"}
 
 

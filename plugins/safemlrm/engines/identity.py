@@ -46,6 +46,7 @@ SOURCES = {
         "open_turn.py",
         "processors.py",
         "quantization.py",
+        "room.py",
         "sampling.py",
         "stepping.py",
         "thinking.py",

@@ -7,7 +7,7 @@ from io import BytesIO
 from typing import TYPE_CHECKING
 
 from safemlrm.errors import EngineError
-from safemlrm.types import Prompt
+from safemlrm.types import Image, Prompt
 
 if TYPE_CHECKING:
     from PIL.Image import Image as Picture
@@ -16,15 +16,21 @@ FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF")
 MAX_PIXELS = 50_000_000
 
 
-def pictures_of(prompt: Prompt) -> list[list[Picture]]:
-    """Open the pictures of each turn of a prompt; `EngineError` names one that cannot be read."""
+def pictures_of(prompt: Prompt, known: dict[Image, Picture] | None = None) -> list[list[Picture]]:
+    """Open the pictures of each turn of a prompt; `EngineError` names one that cannot be read.
+
+    `known` are those opened so far: prompts on one phrase show one picture, which is opened once.
+    """
+    known = {} if known is None else known
     opened, number = [], 0
     for turn in prompt.turns:
         row = []
         for image in turn.images:
             number += 1
             try:
-                row.append(open_picture(image.data))
+                if image not in known:
+                    known[image] = open_picture(image.data)
+                row.append(known[image])
             except ValueError as error:
                 raise EngineError(
                     f"prompt {prompt.id}: picture {number} cannot be used: {error}; "

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import transformers
+from transformers.image_utils import make_flat_list_of_images
 
 from safemlrm.errors import EngineError
 
@@ -31,6 +32,7 @@ def load_processor(
         kind = _image_only(config) or transformers.AutoProcessor
         processor = kind.from_pretrained(folder, backend="pil", trust_remote_code=trust_remote_code)
         tokenizer = processor.tokenizer
+        prepare_once(processor.image_processor)
     else:
         tokenizer = processor = transformers.AutoTokenizer.from_pretrained(
             folder, trust_remote_code=trust_remote_code, **gguf
@@ -48,6 +50,39 @@ def need_template(path: object, processor: Any, sees: bool) -> None:
             f"{path}: the {'processor' if sees else 'tokenizer'} has no chat template, so a "
             "question cannot be put as the model was trained; add its chat_template.jinja"
         )
+
+
+def prepare_once(preparing: Any) -> None:
+    """Let an image processor prepare a picture once that many rows of a batch show.
+
+    Only where each picture is prepared by itself, which is what the library's plain processor does.
+    """
+    kind = type(preparing)
+    plain = _plain_preparation()
+    if plain is None or getattr(kind, "_preprocess", None) is not plain:
+        return
+
+    def each_once(self: Any, images: Any, *args: Any, **settings: Any) -> Any:
+        shown: Any = make_flat_list_of_images(images)
+        places = {id(picture): picture for picture in shown}
+        if len(places) == len(shown) or settings.get("do_pad", self.do_pad):
+            return kind.__call__(self, images, *args, **settings)
+        prepared = kind.__call__(self, list(places.values()), *args, **settings)
+        rows = {name: row for row, name in enumerate(places)}
+        pixels = prepared["pixel_values"]
+        prepared["pixel_values"] = pixels[[rows[id(picture)] for picture in shown]]
+        return prepared
+
+    preparing.__class__ = type(kind.__name__, (kind,), {"__call__": each_once})
+
+
+def _plain_preparation() -> Any:
+    """Return how the library prepares pictures one by one; None in versions that have no such class."""
+    try:
+        from transformers.image_processing_backends import PilBackend
+    except ImportError:
+        return None
+    return PilBackend._preprocess
 
 
 def _image_only(config: Any) -> Any:

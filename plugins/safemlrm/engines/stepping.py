@@ -17,6 +17,8 @@ import torch
 from transformers import DynamicCache, GenerationMixin
 from transformers.cache_utils import Cache, DynamicLayer, DynamicSlidingWindowLayer
 
+from safemlrm.engines.room import make_room
+
 # Dropping copies the cache, as every step does: it pays from one row in so many on.
 SHARE = 8
 LAYERS = (DynamicLayer, DynamicSlidingWindowLayer)
@@ -87,6 +89,10 @@ def _loop(
         and _known(before, held)
         and all(_understood(one, len(batch.ids)) for one in scoring)
     )
+    if droppable:
+        for cache in inputs.values():
+            if isinstance(cache, DynamicCache):
+                make_room(cache)
     with _decoding(network):
         while True:
             logits = outputs.logits[:, -1].to(

@@ -24,7 +24,7 @@ from safemlrm.engines.stepping import dropping
 from safemlrm.engines.thinking import Draft, begun, response, think_more
 from safemlrm.engines.weights import check_files
 from safemlrm.errors import EngineError
-from safemlrm.types import Completion, Prompt, Request
+from safemlrm.types import Completion, Image, Prompt, Request
 
 Conversation = list[dict[str, Any]]
 OUT_OF_MEMORY = ("out of memory", "can't allocate memory")
@@ -103,7 +103,9 @@ class TransformersEngine:
         if drafts[0].request.raw:
             inputs = self._encode_raw([draft.request.prompt.turns[0].text for draft in drafts])
         else:
-            inputs = self._encode([self._conversation(d.request.prompt) for d in drafts], starts)
+            pictures: dict[Image, Any] = {}
+            prompts = [self._conversation(draft.request.prompt, pictures) for draft in drafts]
+            inputs = self._encode(prompts, starts)
         width = inputs["input_ids"].shape[1]
         closes = None
         if stops is not None and marks is not None:
@@ -148,8 +150,10 @@ class TransformersEngine:
             completion_tokens=len(own) + (end is not None),
         )
 
-    def _conversation(self, prompt: Prompt) -> Conversation:
-        """Return a prompt as chat messages, pictures before text."""
+    def _conversation(
+        self, prompt: Prompt, pictures: dict[Image, Any] | None = None
+    ) -> Conversation:
+        """Return a prompt as chat messages, pictures before text; `pictures` are those opened so far."""
         system = self._model.system
         if not self._checkpoint.sees:
             if any(turn.images for turn in prompt.turns):
@@ -160,8 +164,8 @@ class TransformersEngine:
             head = [] if system is None else [{"role": "system", "content": system}]
             return head + [{"role": turn.role, "content": turn.text} for turn in prompt.turns]
         head = [] if system is None else [_message("system", system, [])]
-        turns = zip(prompt.turns, pictures_of(prompt), strict=True)
-        return head + [_message(turn.role, turn.text, pictures) for turn, pictures in turns]
+        turns = zip(prompt.turns, pictures_of(prompt, pictures), strict=True)
+        return head + [_message(turn.role, turn.text, shown) for turn, shown in turns]
 
     def _encode(self, conversations: list[Conversation], starts: Sequence[str] = ()) -> Any:
         """Render and tokenize a batch, padded on the left, on the device."""

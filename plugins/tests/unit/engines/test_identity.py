@@ -260,6 +260,7 @@ SCRIPTED = Model(engine="scripted")
                 "checkpoint.py",
                 "processors.py",
                 "quantization.py",
+                "room.py",
                 "images.py",
                 "open_turn.py",
                 "thinking.py",

@@ -66,3 +66,12 @@ def test_others_are_refused_by_the_prompts_id(data: bytes, reason: str) -> None:
 def test_pictures_stay_with_their_turn() -> None:
     turns = (Turn("One"), Turn("Two", (Image(encoded()), Image(encoded("JPEG")))))
     assert [len(row) for row in pictures_of(Prompt("p", "fraud", turns, "x"))] == [0, 2]
+
+
+def test_what_several_prompts_show_is_opened_once() -> None:
+    known: dict[Image, Pillow.Image] = {}
+    prompts = [Prompt(f"p-{i}", "fraud", (Turn("?", (Image(encoded()),)),), "x") for i in range(2)]
+    same = Prompt("p-2", "fraud", prompts[0].turns, "x")
+    first, other, again = (pictures_of(p, known)[0][0] for p in (*prompts, same))
+    assert again is first
+    assert other is not first
