@@ -16,7 +16,6 @@ from typing import BinaryIO
 from safemlrm.engines import build_engine
 from safemlrm.engines.identity import identity_of
 from safemlrm.engines.messages import HELLO, Answered, Batch, Failed, Loaded, Start
-from safemlrm.engines.spare import spared
 from safemlrm.errors import SafemlrmError
 
 LONGEST_REASON = 500
@@ -33,8 +32,7 @@ def main() -> None:
         Thread(target=receive, args=(inbox, batches), daemon=True).start()
         # What is imported and loaded stays: looking through it for garbage takes a sixth of a start.
         gc.disable()
-        with spared(start.model, start.folder):
-            engine = build_engine(start.name, start.model, start.folder, start.device)
+        engine = build_engine(start.name, start.model, start.folder, start.device)
         gc.freeze()
         gc.enable()
         if start.identify:
