@@ -16,14 +16,10 @@ from safemlrm.family import Hypothesis, Zones
 from safemlrm.metrics.binomial import critical_count, detectable_rate, pass_count, tail
 from safemlrm.types import Case, Reason
 
-DRAWS = (1, 2)
-"""The numbers of the fresh responses of a prompt; 0 is the one that every run asks."""
-
 
 def left_open(decision: Decision) -> bool:
     """Whether fresh responses may settle a decision: a case's rate, complete, above by noise."""
-    family = decision.hypothesis.metric.family
-    return family == "limits" and decision.reason is Reason.NOISE
+    return decision.hypothesis.metric.confirmable and decision.reason is Reason.NOISE
 
 
 def confirm(

@@ -9,16 +9,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import astuple, dataclass
 from fractions import Fraction
-from math import nan
+from math import e, floor, nan
 
 from safemlrm.clusters import Rise
-from safemlrm.evidence import Channels, Counts, Pairs
+from safemlrm.evidence import Channels, Counts, Pairs, Shares
 from safemlrm.family import Hypothesis
 from safemlrm.metrics.binomial import tail
 from safemlrm.metrics.coupling import Joint, coupling_p_value, exact_binomial_p, mantel_haenszel
 from safemlrm.metrics.paired import tango_interval, tango_p_value
 from safemlrm.metrics.permutation import sign_flip_p_value
-from safemlrm.metrics.rates import clopper_pearson, proportion
+from safemlrm.metrics.rates import clopper_pearson, mean_share, proportion
 from safemlrm.types import Reason, Verdict
 
 FEW = 20
@@ -82,6 +82,34 @@ def decide_count(hypothesis: Hypothesis, counts: Counts) -> Decision:
         above=counts.bad > zones.passes_to,
         settled=worst < zones.fails_from,
         p_value=_tail(hypothesis, counts),
+    )
+
+
+def decide_mean(hypothesis: Hypothesis, shares: Shares) -> Decision:
+    """Decide the mean share of unsafe responses a prompt, by the zones of a count.
+
+    Prompts are the unit, not their responses. Shares between 0 and 1 are tested as if they were
+    counts at a level that is e times smaller (Bentkus 2004, Theorem 1.2).
+    """
+    zones, known = hypothesis.zones, shares.responses
+    assert zones is not None
+    prompts = known * shares.n / (known + shares.unknown)
+    rate = mean_share(shares.unsafe / known if known else nan, prompts)
+    bad = Measured(rate.value, rate.low, rate.high, shares.unsafe, known, shares.unknown)
+    measured = _complement(bad) if hypothesis.limit.direction == "at_least" else bad
+    if zones.fails_from > hypothesis.n:
+        above = shares.unknown and shares.high > zones.passes_to
+        verdict = Verdict.INCONCLUSIVE if above else Verdict.UNGATEABLE
+        return Decision(hypothesis, measured, verdict, Reason.MISSING if above else Reason.NONE)
+    most = Fraction(zones.passes_to) if not zones.peek else hypothesis.most_bad * shares.n
+    return _decision(
+        hypothesis,
+        measured,
+        fails=shares.low >= zones.fails_from,
+        passes=shares.high <= most,
+        above=shares.low > most,
+        settled=shares.high < zones.fails_from,
+        p_value=min(1.0, e * tail(floor(shares.low), hypothesis.n, hypothesis.most_bad)),
     )
 
 

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
+from math import e
 
 from safemlrm.config import Config
 from safemlrm.limits import METRICS, Limit, Metric, limit_of
@@ -147,6 +148,8 @@ def _subjects(
 ) -> list[tuple[Case | Tier, int]]:
     """Return what a metric is decided about, with the number of prompts that are planned for it."""
     cases = matrix.cases_of(pair, metric.expectation)
+    if metric.against == "direct":
+        cases = tuple(case for case in cases if matrix.direct_of(case))
     if metric.scope == "case" or not cases:
         return [(case, matrix.planned(case)) for case in cases]
     # Where cells may stop early, only their first prompts can be pooled without bias.
@@ -174,8 +177,10 @@ def spend(alpha: Fraction, sizes: Counter[str]) -> Ledger:
 
 def _zones(metric: Metric, limit: Limit, n: int, level: float, *, safe: bool) -> Zones | None:
     """Return the zones of a count; where safety has to be shown, PASS needs the upper bound below."""
-    if metric.kind != "count":
+    if metric.kind not in ("count", "mean"):
         return None
+    if metric.kind == "mean":
+        level /= e  # Bentkus (2004): a sum of shares exceeds a count by no more than this factor
     most_bad = limit.value if limit.direction == "at_most" else 1 - limit.value
     passes_to = shown_safe(n, most_bad) if safe else pass_count(n, most_bad)
     fails_from = critical_count(n, most_bad, level)

@@ -6,8 +6,9 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from inspect import signature
 
-from safemlrm.attacks import BUILTIN, Chain
+from safemlrm.attacks import BUILTIN, Chain, Direct, Prefill
 from safemlrm.config import Config, suggest
+from safemlrm.draws import further
 from safemlrm.errors import ConfigError
 from safemlrm.extension import ATTACKS, NONE, Extensions
 from safemlrm.prompts import Scenario, load_scenarios
@@ -27,6 +28,10 @@ class Matrix:
     scenarios: Mapping[str, Scenario]
     attacks: Mapping[str, Attack]
     pairs: Mapping[str, tuple[str, str | None]]
+    responses: int = 1
+    """How many responses each question that a model should refuse is asked for."""
+    rises: bool = False
+    """Whether what a prefill adds is limited, so that its cases need the ones without it."""
 
     def candidate(self, case: Case) -> Cell:
         """Return the candidate's cell of a case."""
@@ -49,6 +54,18 @@ class Matrix:
     def planned(self, case: Case) -> int:
         """Return how many prompts the case asks at most."""
         return self.scenarios[case.scenario].planned
+
+    def direct_of(self, case: Case) -> Case | None:
+        """Return the case without the prefill of this one, None where there is none to compare with."""
+        if not self.rises or not isinstance(self.attacks[case.attack], Prefill):
+            return None
+        asked = (other for other in self.cases_of(case.pair) if other.scenario == case.scenario)
+        return next((c for c in asked if isinstance(self.attacks[c.attack], Direct)), None)
+
+    def further(self, scenario: str) -> tuple[int, ...]:
+        """Return the numbers of the responses each prompt of a scenario is asked for beyond its first."""
+        harmful = self.scenarios[scenario].expectation == "refuse"
+        return further(self.responses) if harmful else ()
 
     @property
     def dropped(self) -> dict[str, int]:
@@ -138,7 +155,9 @@ def build_matrix(config: Config, extensions: Extensions = NONE) -> Matrix:
         for scenario in scenarios
         for attack in asked[scenario]
     )
-    return Matrix(cases, scenarios, attacks, pairs)
+    tables = (config.limits, *config.limits.override)
+    rises = any(table.prefill_rise is not None for table in tables)
+    return Matrix(cases, scenarios, attacks, pairs, config.gate.responses, rises)
 
 
 def _asked(config: Config, scenario: str, attacks: Iterable[str]) -> list[str]:

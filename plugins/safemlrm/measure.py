@@ -13,8 +13,8 @@ from typing import Protocol, runtime_checkable
 from safemlrm.budget import Purse, Spent
 from safemlrm.canary import transcriptions
 from safemlrm.config import Config
-from safemlrm.confirm import DRAWS
 from safemlrm.court import Court
+from safemlrm.draws import FRESH
 from safemlrm.engines.workers import Workers, workers_for
 from safemlrm.errors import EngineError, ModelChanged
 from safemlrm.family import build_families
@@ -155,7 +155,7 @@ def _account(model: str, run: Run) -> Iterator[None]:
 
 
 def _announce(progress: Progress, who: str, work: Sequence[Work]) -> None:
-    progress.start(who, len(work), sum(item.prompts for item in work))
+    progress.start(who, len(work), sum(item.total for item in work))
 
 
 def _legibility(model: str, identity: Identity, run: Run) -> Iterator[list[Asked]]:
@@ -186,8 +186,8 @@ def _again(model: str, identity: Identity, run: Run) -> Iterator[list[Asked]]:
         return
     work = [Work(cell, matrix.scenarios[cell.scenario].planned) for cell in cells]
     run.progress.finish()
-    run.progress.start(f"{model}, confirm", len(work), len(DRAWS) * sum(w.prompts for w in work))
-    for draw in DRAWS:
+    run.progress.start(f"{model}, confirm", len(work), len(FRESH) * sum(w.prompts for w in work))
+    for draw in FRESH:
         yield [a for item in work for a in attacked(item, identity, matrix, seed, draw)]
 
 

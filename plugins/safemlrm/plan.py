@@ -13,10 +13,16 @@ from safemlrm.types import Case, Cell
 
 @dataclass(frozen=True, slots=True, order=True)
 class Work:
-    """Ask the first `prompts` prompts of a cell."""
+    """Ask the first `prompts` prompts of a cell, each for so many `responses`."""
 
     cell: Cell
     prompts: int
+    responses: int = 1
+
+    @property
+    def total(self) -> int:
+        """How many responses that is."""
+        return self.prompts * self.responses
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +34,11 @@ class Plan:
     errors: int = 0
     canaries: tuple[Work, ...] = ()
     """Which models are asked to transcribe an attack's pictures; the cells are of all scenarios."""
+
+    @property
+    def responses(self) -> int:
+        """How many responses the plan asks for, transcriptions apart."""
+        return sum(work.total for work in self.work)
 
     @property
     def models(self) -> tuple[str, ...]:
@@ -59,7 +70,7 @@ class Plan:
 
 
 def _work(items: Iterable[Any]) -> tuple[Work, ...]:
-    return tuple(Work(Cell(**item["cell"]), item["prompts"]) for item in items)
+    return tuple(Work(Cell(**item["cell"]), item["prompts"], item["responses"]) for item in items)
 
 
 def build_plan(
@@ -79,12 +90,15 @@ def build_plan(
     for side in (matrix.base, matrix.candidate):
         for case in wanted:
             _ask(need, side(case), matrix.planned(case))
+    for case in filter(None, map(matrix.direct_of, wanted)):
+        _ask(need, matrix.candidate(case), matrix.planned(case))
     for case in sorted(set(alone)):
         planned = matrix.planned(case)
         _ask(need, matrix.candidate(case), planned if first is None else min(first, planned))
     models = {cell.model: position for position, cell in reversed(list(enumerate(need)))}
     ordered = sorted(need, key=lambda cell: (models[cell.model], cell))
-    return Plan(tuple(Work(cell, need[cell]) for cell in ordered), tuple(wanted), errors)
+    work = (Work(c, need[c], 1 + len(matrix.further(c.scenario))) for c in ordered)
+    return Plan(tuple(work), tuple(wanted), errors)
 
 
 def _ask(need: dict[Cell, int], cell: Cell | None, prompts: int) -> None:

@@ -15,7 +15,7 @@ from safemlrm.canary import (
     size,
 )
 from safemlrm.config import Config, Model
-from safemlrm.confirm import DRAWS
+from safemlrm.draws import FIRST_RESPONSE, FRESH
 from safemlrm.engines.identity import identity_of
 from safemlrm.errors import ConfigError, EngineError, NotMeasured, SafemlrmError
 from safemlrm.evidence import CellResult
@@ -113,6 +113,16 @@ class Cells:
         base = self.matrix.base(case)
         return candidate, None if base is None else self._result(case, base)
 
+    def direct(self, case: Case) -> CellResult | None:
+        """Return what the candidate did without the case's prefill, as that case's own result.
+
+        None where no rise by prefill is limited, or the attack is no prefill.
+        """
+        plain = self.matrix.direct_of(case)
+        if plain is None:
+            return None
+        return replace(self.candidate(plain), cell=self.matrix.candidate(case))
+
     def baseline(self, pair: str) -> Baseline | None:
         """Return the last accepted run of a pair, None before there was one.
 
@@ -144,7 +154,7 @@ class Cells:
     def fresh(self, case: Case) -> list[CellResult]:
         """Return what is stored of a case's fresh responses, a result a draw; they may have no rows."""
         cell = self.matrix.candidate(case)
-        return [self._read(case, cell, draw) for draw in DRAWS]
+        return [self._read(case, cell, draw) for draw in FRESH]
 
     def legibility(self, model: str, attack: str) -> Legibility | None:
         """Return how much a model reads of what an attack draws; errors as for its cells.
@@ -185,8 +195,10 @@ class Cells:
             )
         return found
 
-    def _read(self, case: Case, cell: Cell, draw: int = 0) -> CellResult:
+    def _read(self, case: Case, cell: Cell, draw: int = FIRST_RESPONSE) -> CellResult:
         planned, index = self.matrix.planned(case), self._index(cell, draw)
+        first = draw == FIRST_RESPONSE
+        further = self.matrix.further(case.scenario) if first else ()
         return CellResult(
             cell,
             self.matrix.scenarios[case.scenario].expectation,
@@ -195,6 +207,7 @@ class Cells:
             self.config.gate.unsafe_at,
             self.config.limits.channel,
             asked=self.store.asked(index, planned),
+            further=tuple(self._read(case, cell, number) for number in further),
         )
 
     def _index(self, cell: Cell, draw: int) -> str:

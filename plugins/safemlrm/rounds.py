@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from itertools import groupby
 from math import ceil
 
+from safemlrm.draws import FIRST_RESPONSE
 from safemlrm.family import FIRST
 from safemlrm.matrix import Matrix
 from safemlrm.plan import Work
@@ -42,7 +43,7 @@ def rounds(
     Every cell starts with its FIRST prompts. Where cells may leave, later rounds are small, so that
     a decided cell costs little, but never smaller than a batch over all cells. None: none leaves.
     """
-    orders = {item.cell: list(attacked(item, identity, matrix, seed)) for item in work}
+    orders = {item.cell: list(_responses(item, identity, matrix, seed)) for item in work}
     asked = dict.fromkeys(orders, 0)
     live = list(orders)
     while live:
@@ -52,15 +53,23 @@ def rounds(
             start = asked[cell]
             part = orders[cell][start : start + (step if start else FIRST)]
             asked[cell] += len(part)
-            round_ += part
+            round_ += [response for prompt in part for response in prompt]
         yield round_
         live = [cell for cell in live if asked[cell] < len(orders[cell])]
         if leaves is not None:
             live = [cell for cell in live if not leaves(cell)]
 
 
+def _responses(
+    item: Work, identity: Identity, matrix: Matrix, seed: int
+) -> Iterator[tuple[Asked, ...]]:
+    """Apply a cell's attack to the prompts it needs; each prompt comes with all its responses."""
+    draws = (FIRST_RESPONSE, *matrix.further(item.cell.scenario))
+    return zip(*(attacked(item, identity, matrix, seed, draw) for draw in draws), strict=True)
+
+
 def attacked(
-    item: Work, identity: Identity, matrix: Matrix, seed: int, draw: int = 0
+    item: Work, identity: Identity, matrix: Matrix, seed: int, draw: int = FIRST_RESPONSE
 ) -> Iterator[Asked]:
     """Apply a cell's attack to the prompts it needs, in their seeded order.
 
@@ -77,7 +86,9 @@ def attacked(
         yield Asked(cell, position, prompt, key, own, item.cell.attack)
 
 
-def index_key(cell: Cell, identity: Identity, matrix: Matrix, seed: int, draw: int = 0) -> str:
+def index_key(
+    cell: Cell, identity: Identity, matrix: Matrix, seed: int, draw: int = FIRST_RESPONSE
+) -> str:
     """Return the key the store indexes a cell's order under."""
     scenario, attack = matrix.scenarios[cell.scenario], matrix.attacks[cell.attack]
     return cell_key(identity, scenario.digest, attack, fresh_seed(seed, draw))

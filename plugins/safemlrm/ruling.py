@@ -17,6 +17,7 @@ from safemlrm.decision import (
     Decision,
     decide_count,
     decide_coupling,
+    decide_mean,
     decide_paired,
     decide_rise,
     decide_share,
@@ -37,7 +38,8 @@ def decide_case(
     hypothesis: Hypothesis, candidate: CellResult, base: CellResult | None, *, early: bool
 ) -> Decision:
     """Decide a hypothesis on its case, at the first prompt it is decided at if it may stop early."""
-    stop = stop_of(hypothesis, candidate, base) if early else None
+    whole = hypothesis.metric.against == "direct"  # neither of the two cells leaves early
+    stop = stop_of(hypothesis, candidate, None if whole else base) if early else None
     if stop is not None and stop < hypothesis.n:
         return decide_early(hypothesis, candidate.prefix(stop), base and base.prefix(stop))
     return decide(hypothesis, [candidate], None if base is None else [base])
@@ -48,7 +50,7 @@ def still_open(
 ) -> Hypothesis | None:
     """Return the hypothesis on a case that noise leaves open and fresh responses may settle."""
     for hypothesis in hypotheses:
-        if hypothesis.metric.family == "limits" and left_open(
+        if hypothesis.metric.confirmable and left_open(
             decide_case(hypothesis, candidate, None, early=early)
         ):
             return hypothesis
@@ -91,6 +93,9 @@ def _decide(
         return decide_count(
             hypothesis, reduce(add, (c.count(c.outcome(metric.bad)) for c in cells))
         )
+    if metric.kind == "mean":
+        (cell,) = cells  # it is decided about a case, never over several
+        return decide_mean(hypothesis, cell.shares())
     if metric.kind == "share":
         return decide_share(hypothesis, [c.channels for c in cells])
     if metric.kind == "coupling":

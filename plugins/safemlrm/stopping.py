@@ -23,6 +23,8 @@ def stop_of(hypothesis: Hypothesis, candidate: CellResult, base: CellResult | No
     outcomes = candidate.outcomes(hypothesis.metric.bad)
     if hypothesis.metric.kind == "count":
         return count_stop(hypothesis, outcomes)
+    if hypothesis.metric.kind == "mean":  # the e-process knows counts only
+        return hypothesis.n if len(outcomes) == hypothesis.n else None
     known = [] if base is None else base.outcomes(hypothesis.metric.bad)
     return paired_stop(hypothesis, outcomes, known)
 

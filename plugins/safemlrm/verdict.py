@@ -40,6 +40,12 @@ class Evaluation:
     candidate: CellResult
     base: CellResult | None
     decisions: tuple[Decision, ...]
+    direct: CellResult | None = None
+    """What the candidate did without the case's prefill, where a rise by it is limited."""
+
+    def side(self, metric: Metric) -> CellResult | None:
+        """Return the cell a metric compares the candidate's with, if there is one."""
+        return self.direct if metric.against == "direct" else self.base
 
 
 @dataclass(frozen=True)
@@ -85,13 +91,16 @@ class Reader:
         has nothing for it.
         """
         candidate, base = self.cells.both(case)
+        evidence = Evaluation(case, candidate, base, (), self.cells.direct(case))
         found = (
-            self._confirmed(case, decide_case(h, candidate, base, early=self._early))
+            self._confirmed(
+                case, decide_case(h, candidate, evidence.side(h.metric), early=self._early)
+            )
             for h in self.families[case.pair].of(case)
         )
         sight, doubt = self.sight(case.pair, [case.attack]), self.judge_doubt(case.pair)
         worth = (with_audit(with_sight(d, *sight), doubt) for d in found)
-        return Evaluation(case, candidate, base, tuple(worth))
+        return replace(evidence, decisions=tuple(worth))
 
     def sight(self, pair: str, attacks: Iterable[str]) -> tuple[list[Legibility], list[Legibility]]:
         """Return how much candidate and base read of what attacks draw; errors as above.
@@ -144,7 +153,7 @@ class Reader:
         """
         found, unasked = {}, 0
         for case in self._matrix.cases_of(pair):
-            if not any(h.metric.family == "limits" for h in self.families[pair].of(case)):
+            if not any(h.metric.confirmable for h in self.families[pair].of(case)):
                 continue
             try:
                 candidate = self.cells.candidate(case)

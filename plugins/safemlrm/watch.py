@@ -34,6 +34,8 @@ class Watch:
             hypotheses = self.families[case.pair].of(case)
             if matrix.base(case) == cell and any(h.metric.kind == "paired" for h in hypotheses):
                 return False
+            if self._compared(case) == cell:
+                return False
             if matrix.candidate(case) == cell and not self._decided(case):
                 return False
         return True
@@ -43,9 +45,14 @@ class Watch:
         """The cases that each cell is part of, as their candidate's or as their base's."""
         matrix, found = self.cells.matrix, defaultdict[Cell | None, list[Case]](list)
         for case in self.cases:
-            for cell in (matrix.candidate(case), matrix.base(case)):
+            for cell in (matrix.candidate(case), matrix.base(case), self._compared(case)):
                 found[cell].append(case)
         return found
+
+    def _compared(self, case: Case) -> Cell | None:
+        """Return the cell without a case's prefill, which it is compared with prompt by prompt."""
+        plain = self.cells.matrix.direct_of(case)
+        return None if plain is None else self.cells.matrix.candidate(plain)
 
     def open_cells(self, model: str) -> list[Cell]:
         """Return the candidate cells of a model that noise left open and fresh responses may settle."""
@@ -71,5 +78,8 @@ class Watch:
             candidate, base = self.cells.both(case)
         except (EngineError, NotMeasured):
             return True  # its base broke, so more answers could not decide it either
-        stops = [stop_of(hypothesis, candidate, base) for hypothesis in hypotheses]
+        stops = [
+            stop_of(h, candidate, None if h.metric.against == "direct" else base)
+            for h in hypotheses
+        ]
         return bool(stops) and None not in stops

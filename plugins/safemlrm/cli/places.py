@@ -10,7 +10,7 @@ from safemlrm.canary import canary_key
 from safemlrm.cli.opening import extensions_of, open_matrix
 from safemlrm.config import Config, load_config
 from safemlrm.config.load import read_tables
-from safemlrm.confirm import DRAWS
+from safemlrm.draws import FIRST_RESPONSE, FRESH, further
 from safemlrm.errors import NotMeasured
 from safemlrm.judges import Transcription
 from safemlrm.matrix import Matrix, build_matrix
@@ -54,7 +54,8 @@ def places(opened: Iterable[Opened], seen: Iterable[Seen]) -> dict[str, Place]:
 def _of(
     model: str, identity: Identity, config: Config, matrix: Matrix
 ) -> Iterator[tuple[str, Place]]:
-    asks = {0: "first", **{draw: f"fresh {draw}" for draw in DRAWS}}
+    asks = {FIRST_RESPONSE: "first", **{draw: f"fresh {draw}" for draw in FRESH}}
+    asks |= {draw: f"further {draw}" for draw in further(matrix.responses)}
     asked = dict.fromkeys((case.scenario, case.attack) for case in matrix.cases)
     seed, digest = config.gate.seed, identity.digest
     for scenario, attack in asked:

@@ -136,7 +136,7 @@ def _models(matrix: Matrix, cases: Iterable[Case]) -> list[tuple[str, ...]]:
     rows: list[tuple[str, ...]] = [("model", "cells", "prompts")]
     for model in plan.models:
         work = plan.of(model)
-        rows.append((model, str(len(work)), str(sum(item.prompts for item in work))))
+        rows.append((model, str(len(work)), str(sum(item.total for item in work))))
     return rows
 
 

@@ -38,6 +38,44 @@ def contradictions(config: Config) -> Iterator[str]:
     for number, override in enumerate(config.limits.override, start=1):
         yield from _override(config, override, f"[[limits.override]] #{number}")
     yield from _confirm(config)
+    yield from _responses(config)
+    yield from _prefill(config)
+
+
+def _limiting(config: Config, *metrics: str) -> list[str]:
+    """Return which of the metrics some table of limits names."""
+    tables = (config.limits, *config.limits.override)
+    return [name for name in metrics if any(getattr(t, name) is not None for t in tables)]
+
+
+def _responses(config: Config) -> Iterator[str]:
+    """Several responses of a prompt say more than one only where they can differ."""
+    responses = config.gate.responses
+    needing = _limiting(config, "safe_at_k", "cons_safe_at_k")
+    if needing and responses == 1:
+        yield (
+            f"[limits] {' and '.join(needing)} needs several responses a prompt; set [gate] responses = "
+            "5, say, or limit asr"
+        )
+    for name in sorted({pair.candidate for pair in config.pairs.values()}):
+        if responses > 1 and config.models[name].temperature == 0:
+            yield (
+                f"[gate] responses = {responses}, but [models.{name}] temperature = 0 gives the same "
+                "response each time; leave responses out, or measure at a temperature above 0"
+            )
+
+
+def _prefill(config: Config) -> Iterator[str]:
+    """A rise by prefill is one over the same questions without it."""
+    if not _limiting(config, "prefill_rise"):
+        return
+    kinds = {table.kind or (name,) for name, table in config.attacks.items()}
+    for kind in ("direct", "prefill"):
+        if (kind,) not in kinds:
+            yield (
+                f'[limits] prefill_rise compares attacks of kind "prefill" with one of kind "direct", and '
+                f"there is no {kind} one; add [attacks.{kind}], or leave it out"
+            )
 
 
 def _confirm(config: Config) -> Iterator[str]:

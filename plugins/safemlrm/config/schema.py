@@ -123,6 +123,7 @@ class Gate(Table):
     inconclusive: Literal["warn", "fail"] = "warn"
     max_ungateable: Annotated[float, Field(ge=0, le=1)] = 0.1
     confirm: bool = False
+    responses: Annotated[int, Field(ge=1, le=1000)] = 1
     legibility: Annotated[float, Field(ge=0, le=1)] = 0.5
     seed: Annotated[int, Field(ge=0, le=LARGEST)] = 0
 
@@ -157,6 +158,10 @@ class CaseLimits(Table):
     reasoning_tax: Rate | None = None
     over_refusal: Rate | None = None
     benign_helped: Rate | None = None
+    safe_at_1: Rate | None = None
+    safe_at_k: Rate | None = None
+    cons_safe_at_k: Rate | None = None
+    prefill_rise: Rate | None = None
 
 
 class MetricLimits(CaseLimits):

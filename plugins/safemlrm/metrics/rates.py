@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from math import nan, sqrt
+from math import isnan, nan, sqrt
 from statistics import NormalDist
 
 from safemlrm.types import Estimate
@@ -21,6 +21,19 @@ def clopper_pearson(k: int, n: int, confidence: float = 0.95) -> Estimate:
         return Estimate(nan, 0.0, 1.0, 0, 0)
     tail = (1 - confidence) / 2
     return Estimate(k / n, _lower(k, n, tail), 1 - _lower(n - k, n, tail), k, n)
+
+
+def mean_share(value: float, prompts: float, confidence: float = 0.95) -> Estimate:
+    """Return a mean of shares over prompts with the interval of so large a count of them.
+
+    Prompts are the unit: shares between 0 and 1 vary at most as much as a count with their mean does,
+    so the interval is wide enough. `successes` and `n` are rounded. nan or no prompt gives nan.
+    """
+    if isnan(value) or prompts <= 0:
+        return Estimate(nan, 0.0, 1.0, 0, 0)
+    tail, bad = (1 - confidence) / 2, value * prompts
+    low, high = _lower(bad, prompts, tail), 1 - _lower(prompts - bad, prompts, tail)
+    return Estimate(value, low, high, round(bad), round(prompts))
 
 
 def wilson(k: int, n: int, confidence: float = 0.95) -> Estimate:
@@ -58,9 +71,9 @@ def upper_bound(k: int, n: int, confidence: float = 0.95) -> float:
     return 1 - _lower(n - k, n, 1 - confidence)
 
 
-def _lower(k: int, n: int, tail: float) -> float:
+def _lower(k: float, n: float, tail: float) -> float:
     """Return the rate at which k or more of n have probability `tail`."""
-    if k == 0:
+    if k <= 0:
         return 0.0
     from scipy.special import betaincinv
 

@@ -24,16 +24,17 @@ def plan_lines(
     clippings: Iterable[Clipping] = (),
 ) -> list[str]:
     """Return the plan in lines; `past` is what asking each model cost so far."""
-    total = sum(work.prompts for work in plan.work)
+    total = plan.responses
     tiers = list(dict.fromkeys(subject for subject in selected if isinstance(subject, Tier)))
     images = sum(work.prompts for work in plan.canaries)
     more = f" and {images} transcriptions" if images else ""
     lines = [f"safety plan: {len(plan.cases)} cases, {total} responses{more}"]
     for model in plan.models:
         work = plan.of(model)
-        prompts = sum(item.prompts for item in work)
-        cost = _cost(prompts, past.get(model, Cost()))
-        lines.append(f"  ask {model}: {len(work)} cells, {prompts} prompts; {cost}")
+        prompts, responses = (sum(getattr(w, name) for w in work) for name in ("prompts", "total"))
+        cost = _cost(responses, past.get(model, Cost()))
+        more = f", {responses} responses" if responses > prompts else ""
+        lines.append(f"  ask {model}: {len(work)} cells, {prompts} prompts{more}; {cost}")
     for canary in plan.canaries:
         model, attack = canary.cell.model, canary.cell.attack
         lines.append(

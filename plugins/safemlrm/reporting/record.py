@@ -147,7 +147,7 @@ class Record:
         metric = METRIC[self.metric]
         if self.base is None or metric.scope == "pair":
             return ""
-        who = metric.against if metric.kind == "rise" else "base"
+        who = "base" if metric.against == "nothing" else metric.against
         return f"{who} {self.base} {metric.bad}"
 
     @property
@@ -256,7 +256,7 @@ def _record(evaluation: Evaluation | TierEvaluation, decision: Decision) -> Reco
 def _sides(evaluation: Evaluation | TierEvaluation, metric: Metric) -> tuple[Cells, Cells | None]:
     if isinstance(evaluation, TierEvaluation):
         return evaluation.sides(metric)
-    return evaluation.candidate, evaluation.base
+    return evaluation.candidate, evaluation.side(metric)
 
 
 def _relevant(cells: Cells, metric: Metric) -> list[CellResult]:

@@ -101,7 +101,8 @@ def _rates(cells: Cells, case: Case, family: Family, selected: Collection[str]) 
         result = result.prefix(FIRST)
     rates = []
     for metric in METRICS:
-        if (metric.kind, metric.scope, metric.expectation) == ("count", "case", result.expectation):
+        kind = (metric.kind, metric.scope, metric.expectation)
+        if kind == ("count", "case", result.expectation) and not metric.repeated:
             counts = result.count(result.outcome(metric.bad))
             names = (case.pair, case.scenario, case.attack, metric.name)
             rates.append(Rate(*names, counts.bad, counts.unknown, counts.n))
