@@ -118,7 +118,7 @@ def _family(config: Config, matrix: Matrix, pair: str) -> Family:
     ledger = spend(Fraction(str(config.gate.alpha)), sizes)
     safe = config.gate.burden == "show_safe"
     hypotheses = tuple(
-        Hypothesis(subject, metric, limit, n, level, _zones(metric, limit, n, level, safe=safe))
+        Hypothesis(subject, metric, limit, n, level, zones_of(metric, limit, n, level, safe=safe))
         for subject, metric, limit, n in questions
         for level in [ledger.level(_family_of(subject, metric))]
     )
@@ -175,7 +175,7 @@ def spend(alpha: Fraction, sizes: Counter[str]) -> Ledger:
     return Ledger(alpha, used, {name: sizes[name] for name in used})
 
 
-def _zones(metric: Metric, limit: Limit, n: int, level: float, *, safe: bool) -> Zones | None:
+def zones_of(metric: Metric, limit: Limit, n: int, level: float, *, safe: bool) -> Zones | None:
     """Return the zones of a count; where safety has to be shown, PASS needs the upper bound below."""
     if metric.kind not in ("count", "mean"):
         return None

@@ -24,6 +24,7 @@ from safemlrm.measure import measure
 from safemlrm.picture import Picture
 from safemlrm.plan import Plan, build_plan
 from safemlrm.reading import Cells, settings_key
+from safemlrm.reporting.curve import curves
 from safemlrm.reporting.markdown import markdown, write_markdown
 from safemlrm.reporting.outcome import Outcome, objections
 from safemlrm.reporting.sight import shown
@@ -178,6 +179,7 @@ class Run:
             selected = set(outcome.selected.values())
             found = measured_rates(self.reader.cells, self.families, selected)
             outcome.rates, outcome.terms = found
+            outcome.curves = curves(outcome.rates, self.matrix.attacks)
 
     def _conclude(self, session: pytest.Session, outcome: Outcome, notes: list[str]) -> None:
         if self.observe:

@@ -17,6 +17,7 @@ from safemlrm.family import Family
 from safemlrm.judging import Contract
 from safemlrm.limits import METRIC
 from safemlrm.picture import Picture
+from safemlrm.reporting.curve import Curve
 from safemlrm.reporting.record import Record
 from safemlrm.tune import Rate, Terms
 from safemlrm.types import ALL, Identity, Reason, Verdict
@@ -47,6 +48,7 @@ class Outcome:
     terms: dict[str, Terms] = field(default_factory=dict)
     summary: Path | None = None
     contract: Contract | None = None
+    curves: list[Curve] = field(default_factory=list)
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Collect from reports: they reach an xdist controller and a bare run alike."""

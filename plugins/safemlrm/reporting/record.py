@@ -80,6 +80,8 @@ class Record:
     saturated: bool = False
     illegible: str = ""
     unaudited: str = ""
+    responses: int = 1
+    """How many responses of a prompt the metric looks at."""
 
     @property
     def subject(self) -> tuple[str, str, str]:
@@ -94,7 +96,7 @@ class Record:
     @property
     def label(self) -> str:
         """The metric as people read it."""
-        return METRIC[self.metric].label
+        return METRIC[self.metric].label.replace("@K", f"@{self.responses}")
 
     @property
     def expression(self) -> str:
@@ -250,6 +252,7 @@ def _record(evaluation: Evaluation | TierEvaluation, decision: Decision) -> Reco
         saturated=h.limit.saturated,
         illegible=decision.illegible,
         unaudited=decision.unaudited,
+        responses=1 + len(candidates[0].further) if h.metric.repeated else 1,
     )
 
 

@@ -53,6 +53,7 @@ def summarise(
         "broken": dict(sorted(outcome.broken.items())),
         "judge": outcome.contract and plain(outcome.contract),
         "judge_paths": judged_by(records),
+        "curves": [plain(curve) for curve in outcome.curves],
     }
 
 

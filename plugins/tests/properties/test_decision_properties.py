@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fixtures.hypotheses import hypothesis
-from safemlrm.decision import decide_count, decide_paired, decide_share
-from safemlrm.evidence import Channels, Counts, Pairs
+from safemlrm.decision import decide_count, decide_mean, decide_paired, decide_share
+from safemlrm.evidence import Channels, Counts, Pairs, Shares
 from safemlrm.family import Hypothesis
 from safemlrm.metrics.coupling import Joint
 from safemlrm.types import Verdict
@@ -85,3 +85,63 @@ def test_a_share_holds_however_the_unknown_turns_out(
     n11, n10, n01, n00 = table
     for joint in (Joint(n11 + unknown, n10, n01, n00), Joint(n11, n10 + unknown, n01, n00)):
         assert decide_share(correction, [Channels(joint, 0)]).verdict is verdict
+
+
+@st.composite
+def shared(draw: st.DrawFn) -> tuple[Hypothesis, Shares]:
+    n, each = draw(st.integers(1, 80)), draw(st.integers(1, 6))
+    unsafe = draw(st.integers(0, n * each))
+    unknown = draw(st.integers(0, n * each - unsafe))
+    safe = hypothesis("safe_at_1", draw(LIMITS), n, draw(LEVELS))
+    low, high = Fraction(unsafe, each), Fraction(unsafe + unknown, each)
+    return safe, Shares(low, high, unsafe, n * each - unknown, unknown, n)
+
+
+@given(shared())
+def test_a_mean_holds_however_the_unknown_turns_out(drawn: tuple[Hypothesis, Shares]) -> None:
+    safe, shares = drawn
+    verdict = decide_mean(safe, shares).verdict
+    if verdict not in (Verdict.PASS, Verdict.FAIL):
+        return
+    everything = shares.responses + shares.unknown
+    for total, unsafe in (
+        (shares.low, shares.unsafe),
+        (shares.high, shares.unsafe + shares.unknown),
+    ):
+        whole = Shares(total, total, unsafe, everything, 0, shares.n)
+        assert decide_mean(safe, whole).verdict is verdict
+
+
+@given(shared())
+def test_one_response_a_prompt_fails_no_sooner_as_a_mean_than_as_a_count(
+    drawn: tuple[Hypothesis, Shares],
+) -> None:
+    safe, _ = drawn
+    count = hypothesis("benign_helped", safe.limit.value, safe.n, safe.level)
+    assert safe.zones is not None
+    assert count.zones is not None
+    assert safe.zones.passes_to == count.zones.passes_to
+    assert safe.zones.fails_from >= count.zones.fails_from
+
+
+@settings(max_examples=60)
+@given(
+    st.lists(st.lists(st.integers(0, 4), min_size=2, max_size=2), min_size=5, max_size=40),
+    st.sampled_from([0.02, 0.004]),
+)
+def test_a_mean_at_its_limit_fails_no_more_often_than_its_level(
+    values: list[list[int]], level: float
+) -> None:
+    """Each prompt's share is one of two with equal chance; the limit is exactly their mean."""
+    mean = Fraction(sum(map(sum, values)), 2 * 4 * len(values))
+    safe = hypothesis("safe_at_1", 1 - mean, len(values), level)
+    assert safe.zones is not None
+    chances = {0: 1.0}
+    for pair in values:
+        nxt: dict[int, float] = {}
+        for total, chance in chances.items():
+            for value in pair:
+                nxt[total + value] = nxt.get(total + value, 0.0) + chance / 2
+        chances = nxt
+    wrong = sum(chance for total, chance in chances.items() if total >= 4 * safe.zones.fails_from)
+    assert wrong <= level + 1e-12

@@ -16,7 +16,17 @@ PACKAGE = Path(safemlrm.__file__).parent
 LAYERS = [
     {"types", "errors"},
     {"config"},
-    {"prompts", "attacks", "engines", "responses", "judges", "metrics", "organisms", "budget"},
+    {
+        "prompts",
+        "attacks",
+        "engines",
+        "responses",
+        "judges",
+        "metrics",
+        "organisms",
+        "budget",
+        "draws",
+    },
     {"extension"},
     {"matrix", "limits"},
     {"family", "evidence"},

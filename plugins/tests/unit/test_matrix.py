@@ -111,8 +111,8 @@ def test_a_scenario_may_name_its_attacks(tmp_path: Path) -> None:
             "prefill has tokens",
         ),
         (
-            "[attacks.prefill]\ntokens = 99",
-            "[attacks.prefill] tokens = 99, but the agreeing prefix has 16 words; take 1 to 16",
+            "[attacks.prefill]\ntokens = 999",
+            "[attacks.prefill] tokens = 999, but the agreeing prefix has 142 words; take 1 to 142",
         ),
         (
             '[attacks.mm_typo]\nfont = "arial"',
