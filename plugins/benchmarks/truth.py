@@ -43,16 +43,10 @@ class Truth:
         return n11, n10, n01, n00
 
 
-def truth_of(model: str) -> dict[str, Any]:
-    """Read everything that an embedded model's truth.json counts."""
-    text = (files("safemlrm.organisms") / model / "truth.json").read_text("utf-8")
-    data: dict[str, Any] = json.loads(text)
-    return data
-
-
 def load_truth(model: str) -> Truth:
     """Read the cells of ATTACKS in an embedded model's truth.json."""
-    data = truth_of(model)
+    text = (files("safemlrm.organisms") / model / "truth.json").read_text("utf-8")
+    data: dict[str, Any] = json.loads(text)
     cells = {
         (scenario, attack): cell
         for scenario, attacks in data["cells"].items()

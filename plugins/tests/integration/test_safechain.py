@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
+from importlib.resources import files
 from math import comb, sqrt
 from statistics import mean
+from typing import Any
 
 import pytest
 
 from fixtures.projects import Project
-from plugins.benchmarks.truth import truth_of
 
 pytestmark = pytest.mark.slow
 
@@ -34,6 +36,12 @@ seed = 5
 
 def toml(limits: str, gate: str = "", thinking: str = "", attacks: str = "[attacks.direct]") -> str:
     return TOML.format(limits=limits, gate=gate, thinking=thinking, attacks=attacks)
+
+
+def truth_of(model: str) -> dict[str, Any]:
+    text = (files("safemlrm.organisms") / model / "truth.json").read_text("utf-8")
+    found: dict[str, Any] = json.loads(text)
+    return found
 
 
 def values(project: Project, metric: str) -> dict[tuple[str, str], float]:
