@@ -8,7 +8,7 @@ from fractions import Fraction
 
 import numpy as np
 
-from safemlrm.confirm import DRAWS
+from safemlrm.draws import FRESH
 from safemlrm.evidence import Counts
 from safemlrm.family import Family
 from safemlrm.types import Reason, Verdict
@@ -72,7 +72,7 @@ class Tally:
 
 def fresh_of(build: Build, design: Design) -> Fresh:
     """Return what fresh responses of a model say of a cell."""
-    common = [build.uniforms() for _ in DRAWS]
+    common = [build.uniforms() for _ in FRESH]
 
     def fresh(cell: Cell) -> Counts:
         found = [count(build.run(design, each, [cell])[cell], "unsafe") for each in common]
