@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from inspect import signature
 
-from safemlrm.attacks import BUILTIN, Chain
+from safemlrm.attacks import BUILTIN, Chain, Direct
 from safemlrm.config import Config, suggest
 from safemlrm.errors import ConfigError
 from safemlrm.extension import ATTACKS, NONE, Extensions
@@ -37,13 +37,31 @@ class Matrix:
         model = self.pairs[case.pair][1]
         return None if model in (None, BASELINE) else Cell(str(model), case.scenario, case.attack)
 
-    def cases_of(self, pair: str, expectation: Expectation | None = None) -> tuple[Case, ...]:
-        """Return a pair's cases, or those whose prompts have the expectation."""
+    def plain(self, case: Case) -> Case | None:
+        """Return the case of the same multiple-choice prompts asked plainly, None where there is none.
+
+        What attacked prompts are chosen is compared with it; other prompts need no such comparison.
+        """
+        attacks = (name for name, attack in self.attacks.items() if isinstance(attack, Direct))
+        direct = next(attacks, None)
+        if self.scenarios[case.scenario].expectation != "choose" or direct in (None, case.attack):
+            return None
+        found = Case(case.pair, case.scenario, str(direct))
+        return found if found in self.cases else None
+
+    def cases_of(
+        self, pair: str, expectation: Expectation | None = None, *, attacked: bool = False
+    ) -> tuple[Case, ...]:
+        """Return a pair's cases, or those whose prompts have the expectation.
+
+        `attacked`: only those that `plain` has something to compare with.
+        """
         return tuple(
             case
             for case in self.cases
             if case.pair == pair
             and expectation in (None, self.scenarios[case.scenario].expectation)
+            and (not attacked or self.plain(case) is not None)
         )
 
     def planned(self, case: Case) -> int:
@@ -135,10 +153,16 @@ def build_matrix(config: Config, extensions: Extensions = NONE) -> Matrix:
     cases = tuple(
         Case(pair, scenario, attack)
         for pair in pairs
-        for scenario in scenarios
+        for scenario in _scenarios(config, pair, scenarios)
         for attack in asked[scenario]
     )
     return Matrix(cases, scenarios, attacks, pairs)
+
+
+def _scenarios(config: Config, pair: str, scenarios: Iterable[str]) -> list[str]:
+    """Return the scenarios a pair is asked: those its table names, else all of them."""
+    named = config.pairs[pair].scenarios
+    return [slug for slug in scenarios if named is None or slug in named]
 
 
 def _asked(config: Config, scenario: str, attacks: Iterable[str]) -> list[str]:

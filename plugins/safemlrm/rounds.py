@@ -77,6 +77,14 @@ def attacked(
         yield Asked(cell, position, prompt, key, own, item.cell.attack)
 
 
+def by_desk(asked: Iterable[Asked]) -> list[list[Asked]]:
+    """Part what a judge reads from what is chosen among options, each as long as there is any."""
+    found = list(asked)
+    read = [a for a in found if not a.prompt.options]
+    chosen = [a for a in found if a.prompt.options]
+    return [part for part in (read, chosen) if part]
+
+
 def index_key(cell: Cell, identity: Identity, matrix: Matrix, seed: int, draw: int = 0) -> str:
     """Return the key the store indexes a cell's order under."""
     scenario, attack = matrix.scenarios[cell.scenario], matrix.attacks[cell.attack]

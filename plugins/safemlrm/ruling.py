@@ -15,6 +15,7 @@ from safemlrm.clusters import Compared, paired_prompts, rise
 from safemlrm.confirm import left_open
 from safemlrm.decision import (
     Decision,
+    decide_calibration,
     decide_count,
     decide_coupling,
     decide_paired,
@@ -29,7 +30,7 @@ from safemlrm.family import Hypothesis
 from safemlrm.stopping import stop_of
 from safemlrm.types import Reason, Verdict
 
-UNJUDGED = frozenset({"unscored", "truncated", "split"})
+UNJUDGED = frozenset({"unscored", "truncated", "split", "shifted", "changed", "wrong"})
 """What is counted without believing a verdict."""
 
 
@@ -91,6 +92,8 @@ def _decide(
         return decide_count(
             hypothesis, reduce(add, (c.count(c.outcome(metric.bad)) for c in cells))
         )
+    if metric.kind == "calibration":
+        return decide_calibration(hypothesis, [c.chosen for c in cells])
     if metric.kind == "share":
         return decide_share(hypothesis, [c.channels for c in cells])
     if metric.kind == "coupling":

@@ -23,6 +23,8 @@ def stop_of(hypothesis: Hypothesis, candidate: CellResult, base: CellResult | No
     outcomes = candidate.outcomes(hypothesis.metric.bad)
     if hypothesis.metric.kind == "count":
         return count_stop(hypothesis, outcomes)
+    if hypothesis.metric.kind == "calibration":
+        return None  # how far off a model is is not known before its last answer
     known = [] if base is None else base.outcomes(hypothesis.metric.bad)
     return paired_stop(hypothesis, outcomes, known)
 

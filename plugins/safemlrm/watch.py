@@ -27,9 +27,12 @@ class Watch:
         """Whether no case needs more of a cell than was asked of it.
 
         A candidate's cell stays until each of its hypotheses is decided, or to its end where there
-        is none to decide. A base's stays to its end where it is compared with prompt by prompt.
+        is none to decide. A base's stays to its end where it is compared with prompt by prompt, and
+        so does what is chosen among options, which costs little and is compared with more of the same.
         """
         matrix = self.cells.matrix
+        if matrix.scenarios[cell.scenario].expectation == "choose":
+            return False
         for case in self._about.get(cell, ()):
             hypotheses = self.families[case.pair].of(case)
             if matrix.base(case) == cell and any(h.metric.kind == "paired" for h in hypotheses):

@@ -24,7 +24,10 @@ from safemlrm.types import Channel, Expectation
 
 
 class Pair(Table):
-    """What is compared: `base` may be left out, or be "baseline" for the last accepted run."""
+    """What is compared: `base` may be left out, or be "baseline" for the last accepted run.
+
+    It is asked its `scenarios`, or all there are.
+    """
 
     candidate: Slug
     base: Slug | None = None
@@ -38,6 +41,7 @@ class Pair(Table):
         "system_prompt",
         "release",
     ] = "release"
+    scenarios: Annotated[tuple[Slug, ...], Field(min_length=1)] | None = None
 
 
 class Columns(Table):
@@ -124,6 +128,7 @@ class Gate(Table):
     max_ungateable: Annotated[float, Field(ge=0, le=1)] = 0.1
     confirm: bool = False
     legibility: Annotated[float, Field(ge=0, le=1)] = 0.5
+    entropy_margin: Annotated[float, Field(ge=0, lt=1)] = 0.1
     seed: Annotated[int, Field(ge=0, le=LARGEST)] = 0
 
 
@@ -157,6 +162,9 @@ class CaseLimits(Table):
     reasoning_tax: Rate | None = None
     over_refusal: Rate | None = None
     benign_helped: Rate | None = None
+    entropy_shift: Rate | None = None
+    answer_change: Rate | None = None
+    calibration: Rate | None = None
 
 
 class MetricLimits(CaseLimits):
