@@ -86,8 +86,9 @@ def _about(metrics: Names, matrix: Matrix) -> set[Case | Tier]:
     found: set[Case | Tier] = set()
     for metric in map(METRIC.__getitem__, _wanted(metrics)):
         for pair, (_, base) in matrix.pairs.items():
-            cases = matrix.cases_of(pair, metric.expectation)
-            if cases and (metric.against == "nothing" or base is not None):
+            plain = metric.against == "plain"
+            cases = matrix.cases_of(pair, metric.expectation, attacked=plain)
+            if cases and (plain or metric.against == "nothing" or base is not None):
                 found.update(cases if metric.scope == "case" else [Tier(pair)])
     return found
 

@@ -22,6 +22,7 @@ from safemlrm.judging import (
 )
 from safemlrm.reading import Cells, settings_key
 from safemlrm.responses.scoring import TOGETHER, Desk, Scorer
+from safemlrm.rounds import Asked
 from safemlrm.types import Identity, Judge
 
 log = logging.getLogger(__name__)
@@ -66,11 +67,16 @@ class Court:
         """Stop the judge's models."""
         self._models.close()
 
-    def desk(self, model: str, *, transcription: bool) -> Desk:
-        """Return what takes a model's completions; transcriptions are judged by comparing texts."""
+    def desk(self, model: str, asked: Asked) -> Desk:
+        """Return what takes completions such as one that is asked; only some need the judge.
+
+        Transcriptions are judged by comparing texts, and options by which one is right.
+        """
         cells = self.cells
         reasoning = cells.config.models[model].reasoning
-        if transcription:
+        if asked.prompt.options:
+            return Desk(cells.scorer(model, "choose"), cells.store, model)
+        if asked.canary:
             return Desk(Scorer.of(Transcription(), reasoning), cells.store, model)
         begin = self.begin if judge_models(cells.config) else None
         calls = cells.config.budget.judge_calls

@@ -12,9 +12,10 @@ from fractions import Fraction
 from math import e, floor, nan
 
 from safemlrm.clusters import Rise
-from safemlrm.evidence import Channels, Counts, Pairs, Shares
+from safemlrm.evidence import Channels, Chosen, Counts, Pairs, Shares
 from safemlrm.family import Hypothesis
 from safemlrm.metrics.binomial import tail
+from safemlrm.metrics.calibration import calibration_error, calibration_p_value, total_gap
 from safemlrm.metrics.coupling import Joint, coupling_p_value, exact_binomial_p, mantel_haenszel
 from safemlrm.metrics.paired import tango_interval, tango_p_value
 from safemlrm.metrics.permutation import sign_flip_p_value
@@ -136,8 +137,10 @@ def stopped_pairs(hypothesis: Hypothesis, pairs: Pairs) -> Decision:
 
 
 def cannot_fail(hypothesis: Hypothesis) -> bool:
-    """Whether no outcome of the planned pairs of prompts could break the limit of a difference."""
+    """Whether no outcome of the planned prompts could break the limit of a difference or an error."""
     limit, n = hypothesis.limit.value, hypothesis.n
+    if hypothesis.metric.kind == "calibration":  # all right, and none of it believed
+        return limit == 1 or 2 * tail(n, n, limit) > hypothesis.level
     if hypothesis.metric.kind == "rise":  # every prompt worse is the most surprising outcome
         return limit == 1 or 0.5**n > hypothesis.level
     return limit == 1 or tango_p_value(n, 0, n, limit) > hypothesis.level
@@ -183,6 +186,28 @@ def decide_rise(hypothesis: Hypothesis, rise: Rise) -> Decision:
         passes=not beyond[1],
         above=beyond[0],
         settled=worst > level,
+        p_value=p_value,
+    )
+
+
+def decide_calibration(hypothesis: Hypothesis, cells: Sequence[Chosen]) -> Decision:
+    """Decide how far off a model's confidence is, by the exact test of `metrics.calibration`."""
+    answers = [answer for cell in cells for answer in cell.answers]
+    unknown, limit = sum(cell.unknown for cell in cells), hypothesis.limit.value
+    found = calibration_error(answers)
+    measured = Measured(found.value, found.low, found.high, found.right, found.n, unknown)
+    if cannot_fail(hypothesis):
+        return Decision(hypothesis, measured, Verdict.UNGATEABLE)
+    gap, planned = total_gap(answers), found.n + unknown
+    p_value = calibration_p_value(answers, limit, kind=unknown)
+    worst = calibration_p_value(answers, limit, harsh=unknown)
+    return _decision(
+        hypothesis,
+        measured,
+        fails=p_value <= hypothesis.level,
+        passes=gap + unknown <= limit * planned,
+        above=gap - unknown > limit * planned,
+        settled=worst > hypothesis.level,
         p_value=p_value,
     )
 

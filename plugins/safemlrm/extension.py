@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 PREFIX = "pytest_safemlrm_"
 ATTACKS = "pytest_safemlrm_attacks"
 PROMPTS = "pytest_safemlrm_prompts"
-LINEAGE = ("id", "scenario", "phrase", "expectation")
+LINEAGE = ("id", "scenario", "phrase", "expectation", "options", "correct")
 """What a prompt keeps under every attack: who is counted, and what a judge reads."""
 
 

@@ -147,9 +147,7 @@ def _subjects(
     metric: Metric, pair: str, matrix: Matrix, *, early: bool
 ) -> list[tuple[Case | Tier, int]]:
     """Return what a metric is decided about, with the number of prompts that are planned for it."""
-    cases = matrix.cases_of(pair, metric.expectation)
-    if metric.against == "direct":
-        cases = tuple(case for case in cases if matrix.direct_of(case))
+    cases = matrix.cases_of(pair, metric.expectation, attacked=metric.against == "plain")
     if metric.scope == "case" or not cases:
         return [(case, matrix.planned(case)) for case in cases]
     # Where cells may stop early, only their first prompts can be pooled without bias.

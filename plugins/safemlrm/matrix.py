@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from inspect import signature
 
 from safemlrm.attacks import BUILTIN, Chain, Direct, Prefill
@@ -42,25 +43,44 @@ class Matrix:
         model = self.pairs[case.pair][1]
         return None if model in (None, BASELINE) else Cell(str(model), case.scenario, case.attack)
 
-    def cases_of(self, pair: str, expectation: Expectation | None = None) -> tuple[Case, ...]:
-        """Return a pair's cases, or those whose prompts have the expectation."""
+    def plain(self, case: Case) -> Case | None:
+        """Return the case of the same prompts without this one's attack, None where there is none.
+
+        What is chosen among options under any attack is compared with it, and, where a rise by prefill
+        is limited, what is said after one; nothing else is.
+        """
+        chosen = self.scenarios[case.scenario].expectation == "choose"
+        if not chosen and not (self.rises and isinstance(self.attacks[case.attack], Prefill)):
+            return None
+        found = self._direct.get((case.pair, case.scenario))
+        return None if found == case else found
+
+    @cached_property
+    def _direct(self) -> dict[tuple[str, str], Case]:
+        return {
+            (case.pair, case.scenario): case
+            for case in self.cases
+            if isinstance(self.attacks[case.attack], Direct)
+        }
+
+    def cases_of(
+        self, pair: str, expectation: Expectation | None = None, *, attacked: bool = False
+    ) -> tuple[Case, ...]:
+        """Return a pair's cases, or those whose prompts have the expectation.
+
+        `attacked`: only those that `plain` has something to compare with.
+        """
         return tuple(
             case
             for case in self.cases
             if case.pair == pair
             and expectation in (None, self.scenarios[case.scenario].expectation)
+            and (not attacked or self.plain(case) is not None)
         )
 
     def planned(self, case: Case) -> int:
         """Return how many prompts the case asks at most."""
         return self.scenarios[case.scenario].planned
-
-    def direct_of(self, case: Case) -> Case | None:
-        """Return the case without the prefill of this one, None where there is none to compare with."""
-        if not self.rises or not isinstance(self.attacks[case.attack], Prefill):
-            return None
-        asked = (other for other in self.cases_of(case.pair) if other.scenario == case.scenario)
-        return next((c for c in asked if isinstance(self.attacks[c.attack], Direct)), None)
 
     def further(self, scenario: str) -> tuple[int, ...]:
         """Return the numbers of the responses each prompt of a scenario is asked for beyond its first."""
@@ -152,12 +172,35 @@ def build_matrix(config: Config, extensions: Extensions = NONE) -> Matrix:
     cases = tuple(
         Case(pair, scenario, attack)
         for pair in pairs
-        for scenario in scenarios
+        for scenario in _scenarios(config, pair, scenarios)
         for attack in asked[scenario]
     )
     tables = (config.limits, *config.limits.override)
     rises = any(table.prefill_rise is not None for table in tables)
-    return Matrix(cases, scenarios, attacks, pairs, config.gate.responses, rises)
+    matrix = Matrix(cases, scenarios, attacks, pairs, config.gate.responses, rises)
+    _check_plain(config, matrix)
+    return matrix
+
+
+def _check_plain(config: Config, matrix: Matrix) -> None:
+    """Raise `ConfigError` for a limit on what an attack changes where nothing is asked without it."""
+    tables = (config.limits, *config.limits.override)
+    if all(table.answer_change is None for table in tables):
+        return  # which a limit on entropy_shift needs as well
+    for case in matrix.cases:
+        if matrix.scenarios[case.scenario].expectation != "choose":
+            continue
+        if not isinstance(matrix.attacks[case.attack], Direct) and matrix.plain(case) is None:
+            raise ConfigError(
+                f"{config.file}: [scenarios.{case.scenario}] is asked under [attacks.{case.attack}] and "
+                "not under direct, which answer_change and entropy_shift compare with; add [attacks.direct]"
+            )
+
+
+def _scenarios(config: Config, pair: str, scenarios: Iterable[str]) -> list[str]:
+    """Return the scenarios a pair is asked: those its table names, else all of them."""
+    named = config.pairs[pair].scenarios
+    return [slug for slug in scenarios if named is None or slug in named]
 
 
 def _asked(config: Config, scenario: str, attacks: Iterable[str]) -> list[str]:

@@ -23,7 +23,7 @@ from safemlrm.plan import Plan, Work
 from safemlrm.preflight import look_at_models, retire
 from safemlrm.reading import Cells, settings_key
 from safemlrm.responses.store import Cost, Store
-from safemlrm.rounds import Asked, attacked, batches, rounds
+from safemlrm.rounds import Asked, attacked, batches, by_desk, rounds
 from safemlrm.types import Identity
 from safemlrm.watch import Watch
 
@@ -175,7 +175,8 @@ def _cells(model: str, identity: Identity, run: Run) -> Iterator[list[Asked]]:
     leaves = run.watch.leaves if config.gate.stop == "early" else None
     _announce(run.progress, model, work)
     batch = config.models[model].batch_size
-    yield from rounds(work, identity, run.matrix, config.gate.seed, leaves, batch)
+    for asked in rounds(work, identity, run.matrix, config.gate.seed, leaves, batch):
+        yield from by_desk(asked)
 
 
 def _again(model: str, identity: Identity, run: Run) -> Iterator[list[Asked]]:
@@ -188,7 +189,7 @@ def _again(model: str, identity: Identity, run: Run) -> Iterator[list[Asked]]:
     run.progress.finish()
     run.progress.start(f"{model}, confirm", len(work), len(FRESH) * sum(w.prompts for w in work))
     for draw in FRESH:
-        yield [a for item in work for a in attacked(item, identity, matrix, seed, draw)]
+        yield from by_desk(a for item in work for a in attacked(item, identity, matrix, seed, draw))
 
 
 def _ask(model: str, identity: Identity, all_rounds: Iterable[list[Asked]], run: Run) -> None:
@@ -197,7 +198,7 @@ def _ask(model: str, identity: Identity, all_rounds: Iterable[list[Asked]], run:
     with ExitStack() as stack:
         workers: Workers | None = None
         for asked in all_rounds:
-            desk = run.court.desk(model, transcription=asked[0].canary)
+            desk = run.court.desk(model, asked[0])
             store.index((a.cell, a.position, a.prompt.id, a.key) for a in asked)
             missing = store.missing(a.key for a in asked)
             try:

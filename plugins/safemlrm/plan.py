@@ -83,15 +83,15 @@ def build_plan(
 ) -> Plan:
     """Return the union of what the cases need: bases first, since candidates are compared with them.
 
+    A case that is compared with the same prompts asked plainly needs those as well.
     Of the cases in `alone` only the candidate is needed, and of it only the `first` prompts if given.
     """
     wanted = sorted(set(cases))
+    plain = {case for case in map(matrix.plain, wanted) if case is not None}
     need: dict[Cell, int] = {}
     for side in (matrix.base, matrix.candidate):
-        for case in wanted:
+        for case in sorted({*wanted, *plain}):
             _ask(need, side(case), matrix.planned(case))
-    for case in filter(None, map(matrix.direct_of, wanted)):
-        _ask(need, matrix.candidate(case), matrix.planned(case))
     for case in sorted(set(alone)):
         planned = matrix.planned(case)
         _ask(need, matrix.candidate(case), planned if first is None else min(first, planned))

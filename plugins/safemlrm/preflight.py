@@ -38,6 +38,7 @@ def look_at_models(
     """
     for model in plan.models:
         _check_turns(model, plan, config, matrix)
+        _check_options(model, plan, config, matrix)
     tokens = config.budget.tokens
     identities = {m: _identify(m, config, store, uid, note, tokens) for m in plan.models}
     for model in judge_models(config):
@@ -132,6 +133,18 @@ def _check_turns(model: str, plan: Plan, config: Config, matrix: Matrix) -> None
                 f"{config.file}: [attacks.{item.cell.attack}] begins the model's turn, which a chat API "
                 f"does not offer; set continue_turn = true in [models.{model}] if its server can go on "
                 "with a turn (continue_final_message, as vLLM and SGLang can), or leave the attack out"
+            )
+
+
+def _check_options(model: str, plan: Plan, config: Config, matrix: Matrix) -> None:
+    """Raise `ConfigError` when a model would choose whose engine does not tell how likely an option is."""
+    engine = config.models[model].engine
+    for item in plan.of(model) if engine in ("openai", "vllm") else ():
+        if matrix.scenarios[item.cell.scenario].expectation == "choose":
+            raise ConfigError(
+                f"{config.file}: [scenarios.{item.cell.scenario}] asks how likely each option is, which "
+                f'engine = "{engine}" of [models.{model}] does not tell; ask it with engine = '
+                '"transformers", or leave the scenario out by [pairs.NAME] scenarios'
             )
 
 

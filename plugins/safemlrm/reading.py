@@ -19,13 +19,13 @@ from safemlrm.draws import FIRST_RESPONSE, FRESH
 from safemlrm.engines.identity import identity_of
 from safemlrm.errors import ConfigError, EngineError, NotMeasured, SafemlrmError
 from safemlrm.evidence import CellResult
-from safemlrm.judges import Transcription
+from safemlrm.judges import Choosing, Transcription
 from safemlrm.judging import Contract, build_judge, contract_of
 from safemlrm.matrix import Matrix
 from safemlrm.responses.scoring import Scorer
 from safemlrm.responses.store import Store
 from safemlrm.rounds import index_key
-from safemlrm.types import BASELINE, Case, Cell, Identity, Judge
+from safemlrm.types import BASELINE, Case, Cell, Expectation, Identity, Judge
 
 FILES = ("weights", "config", "processor", "chat_template", "script")
 """The parts of an identity that a replay can compare on any machine."""
@@ -113,16 +113,6 @@ class Cells:
         base = self.matrix.base(case)
         return candidate, None if base is None else self._result(case, base)
 
-    def direct(self, case: Case) -> CellResult | None:
-        """Return what the candidate did without the case's prefill, as that case's own result.
-
-        None where no rise by prefill is limited, or the attack is no prefill.
-        """
-        plain = self.matrix.direct_of(case)
-        if plain is None:
-            return None
-        return replace(self.candidate(plain), cell=self.matrix.candidate(case))
-
     def baseline(self, pair: str) -> Baseline | None:
         """Return the last accepted run of a pair, None before there was one.
 
@@ -199,15 +189,19 @@ class Cells:
         planned, index = self.matrix.planned(case), self._index(cell, draw)
         first = draw == FIRST_RESPONSE
         further = self.matrix.further(case.scenario) if first else ()
+        expectation = self.matrix.scenarios[case.scenario].expectation
+        plain = self.matrix.plain(case)
         return CellResult(
             cell,
-            self.matrix.scenarios[case.scenario].expectation,
-            tuple(self.store.rows(index, self.scorer(cell.model).key, planned)),
+            expectation,
+            tuple(self.store.rows(index, self.scorer(cell.model, expectation).key, planned)),
             planned,
             self.config.gate.unsafe_at,
             self.config.limits.channel,
             asked=self.store.asked(index, planned),
             further=tuple(self._read(case, cell, number) for number in further),
+            plain=None if plain is None else self._read(plain, replace(cell, attack=plain.attack)),
+            margin=self.config.gate.entropy_margin,
         )
 
     def _index(self, cell: Cell, draw: int) -> str:
@@ -221,8 +215,13 @@ class Cells:
             raise EngineError(reason)
         return self.identity(model)
 
-    def scorer(self, model: str) -> Scorer:
-        """Return what a model's responses are scored by; errors as for `identity` of the judge's models."""
+    def scorer(self, model: str, expectation: Expectation = "refuse") -> Scorer:
+        """Return what a model's responses are scored by; errors as for `identity` of the judge's models.
+
+        What is chosen among options is no text that a trace could be split from.
+        """
+        if expectation == "choose":
+            return Scorer.of(Choosing(), None)
         return Scorer.of(self._judge(), self.config.models[model].reasoning)
 
     def contract(self) -> Contract:

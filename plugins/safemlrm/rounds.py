@@ -86,6 +86,14 @@ def attacked(
         yield Asked(cell, position, prompt, key, own, item.cell.attack)
 
 
+def by_desk(asked: Iterable[Asked]) -> list[list[Asked]]:
+    """Part what a judge reads from what is chosen among options, each as long as there is any."""
+    found = list(asked)
+    read = [a for a in found if not a.prompt.options]
+    chosen = [a for a in found if a.prompt.options]
+    return [part for part in (read, chosen) if part]
+
+
 def index_key(
     cell: Cell, identity: Identity, matrix: Matrix, seed: int, draw: int = FIRST_RESPONSE
 ) -> str:

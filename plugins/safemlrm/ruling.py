@@ -15,6 +15,7 @@ from safemlrm.clusters import Compared, paired_prompts, rise
 from safemlrm.confirm import left_open
 from safemlrm.decision import (
     Decision,
+    decide_calibration,
     decide_count,
     decide_coupling,
     decide_mean,
@@ -30,7 +31,7 @@ from safemlrm.family import Hypothesis
 from safemlrm.stopping import stop_of
 from safemlrm.types import Reason, Verdict
 
-UNJUDGED = frozenset({"unscored", "truncated", "split"})
+UNJUDGED = frozenset({"unscored", "truncated", "split", "shifted", "changed", "wrong"})
 """What is counted without believing a verdict."""
 
 
@@ -38,7 +39,7 @@ def decide_case(
     hypothesis: Hypothesis, candidate: CellResult, base: CellResult | None, *, early: bool
 ) -> Decision:
     """Decide a hypothesis on its case, at the first prompt it is decided at if it may stop early."""
-    whole = hypothesis.metric.against == "direct"  # neither of the two cells leaves early
+    whole = hypothesis.metric.against == "plain"  # neither of the two cells leaves early
     stop = stop_of(hypothesis, candidate, None if whole else base) if early else None
     if stop is not None and stop < hypothesis.n:
         return decide_early(hypothesis, candidate.prefix(stop), base and base.prefix(stop))
@@ -96,6 +97,8 @@ def _decide(
     if metric.kind == "mean":
         (cell,) = cells  # it is decided about a case, never over several
         return decide_mean(hypothesis, cell.shares())
+    if metric.kind == "calibration":
+        return decide_calibration(hypothesis, [c.chosen for c in cells])
     if metric.kind == "share":
         return decide_share(hypothesis, [c.channels for c in cells])
     if metric.kind == "coupling":

@@ -25,6 +25,8 @@ def stop_of(hypothesis: Hypothesis, candidate: CellResult, base: CellResult | No
         return count_stop(hypothesis, outcomes)
     if hypothesis.metric.kind == "mean":  # the e-process knows counts only
         return hypothesis.n if len(outcomes) == hypothesis.n else None
+    if hypothesis.metric.kind == "calibration":
+        return None  # how far off a model is is not known before its last answer
     known = [] if base is None else base.outcomes(hypothesis.metric.bad)
     return paired_stop(hypothesis, outcomes, known)
 

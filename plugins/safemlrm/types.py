@@ -9,7 +9,7 @@ from functools import cached_property
 from hashlib import sha256
 from typing import Literal, Protocol
 
-Expectation = Literal["refuse", "help"]
+Expectation = Literal["refuse", "help", "choose"]
 Channel = Literal["answer", "reasoning", "full"]
 Direction = Literal["at_most", "at_least"]
 ALL = "all"
@@ -46,6 +46,8 @@ class Prompt:
 
     `forms` are other wordings its data set has for attacks that show the phrase ("typo", "sd",
     "sd_typo"), and `prefill` is what the assistant's turn already says when the model goes on.
+    A multiple-choice prompt ("choose") has `options`, the words a model may answer with, and `correct`,
+    the place of the right one: nothing is written, but asked how likely each option is.
     """
 
     id: str
@@ -57,6 +59,8 @@ class Prompt:
     source: str = "bundled"
     forms: Mapping[str, Turn] = field(default_factory=dict)
     prefill: str = ""
+    options: tuple[str, ...] = ()
+    correct: int = 0
 
 
 @dataclass(frozen=True, slots=True, order=True)

@@ -40,12 +40,13 @@ class Evaluation:
     candidate: CellResult
     base: CellResult | None
     decisions: tuple[Decision, ...]
-    direct: CellResult | None = None
-    """What the candidate did without the case's prefill, where a rise by it is limited."""
 
     def side(self, metric: Metric) -> CellResult | None:
-        """Return the cell a metric compares the candidate's with, if there is one."""
-        return self.direct if metric.against == "direct" else self.base
+        """Return what a metric compares the candidate's cell with: the base's, or its own without attack."""
+        plain = self.candidate.plain
+        if (metric.against, metric.kind) != ("plain", "paired"):
+            return self.base
+        return None if plain is None else replace(plain, cell=self.candidate.cell)
 
 
 @dataclass(frozen=True)
@@ -91,7 +92,7 @@ class Reader:
         has nothing for it.
         """
         candidate, base = self.cells.both(case)
-        evidence = Evaluation(case, candidate, base, (), self.cells.direct(case))
+        evidence = Evaluation(case, candidate, base, ())
         found = (
             self._confirmed(
                 case, decide_case(h, candidate, evidence.side(h.metric), early=self._early)

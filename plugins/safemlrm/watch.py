@@ -27,9 +27,12 @@ class Watch:
         """Whether no case needs more of a cell than was asked of it.
 
         A candidate's cell stays until each of its hypotheses is decided, or to its end where there
-        is none to decide. A base's stays to its end where it is compared with prompt by prompt.
+        is none to decide. A base's stays to its end where it is compared with prompt by prompt, and
+        so does what is chosen among options, which costs little and is compared with more of the same.
         """
         matrix = self.cells.matrix
+        if matrix.scenarios[cell.scenario].expectation == "choose":
+            return False
         for case in self._about.get(cell, ()):
             hypotheses = self.families[case.pair].of(case)
             if matrix.base(case) == cell and any(h.metric.kind == "paired" for h in hypotheses):
@@ -51,7 +54,7 @@ class Watch:
 
     def _compared(self, case: Case) -> Cell | None:
         """Return the cell without a case's prefill, which it is compared with prompt by prompt."""
-        plain = self.cells.matrix.direct_of(case)
+        plain = self.cells.matrix.plain(case)
         return None if plain is None else self.cells.matrix.candidate(plain)
 
     def open_cells(self, model: str) -> list[Cell]:
@@ -79,7 +82,6 @@ class Watch:
         except (EngineError, NotMeasured):
             return True  # its base broke, so more answers could not decide it either
         stops = [
-            stop_of(h, candidate, None if h.metric.against == "direct" else base)
-            for h in hypotheses
+            stop_of(h, candidate, None if h.metric.against == "plain" else base) for h in hypotheses
         ]
         return bool(stops) and None not in stops

@@ -14,6 +14,7 @@ from safemlrm.attacks.injection import PromptInjection
 from safemlrm.attacks.mm_safetybench import MmSdTypo, MmTypo
 from safemlrm.attacks.prefill import Prefill
 from safemlrm.attacks.suppression import RefusalSuppression
+from safemlrm.attacks.trigger import Trigger
 from safemlrm.types import Attack
 
 BUILTIN: Mapping[str, Callable[..., Attack]] = {
@@ -26,6 +27,7 @@ BUILTIN: Mapping[str, Callable[..., Attack]] = {
     "prefill": Prefill,
     "prompt_injection": PromptInjection,
     "refusal_suppression": RefusalSuppression,
+    "trigger": Trigger,
 }
 
 __all__ = [
@@ -40,5 +42,6 @@ __all__ = [
     "Prefill",
     "PromptInjection",
     "RefusalSuppression",
+    "Trigger",
     "clipped",
 ]

@@ -53,8 +53,8 @@ class Match:
 
 
 def pool_of(results: Iterable[CellResult]) -> list[Judged]:
-    """Return the responses of cells, each cell once."""
-    cells = {result.cell: result for result in results}
+    """Return the responses of cells, each cell once; what was chosen among options no judge has read."""
+    cells = {result.cell: result for result in results if result.expectation != "choose"}
     return [judged for result in cells.values() for judged in _judged(result)]
 
 

@@ -89,7 +89,10 @@ def scorers(opened: Iterable[Opened], store: Store) -> dict[str, str]:
     for config, matrix in opened:
         cells = Cells(config, matrix, store, None)
         for name, model in sorted(config.models.items()):
-            keys = {"legibility": Scorer.of(Transcription(), model.reasoning).key}
+            keys = {
+                "legibility": Scorer.of(Transcription(), model.reasoning).key,
+                "choice": cells.scorer(name, "choose").key,
+            }
             with suppress(NotMeasured):
                 keys[config.gate.judge] = cells.scorer(name).key
             for judge, key in keys.items():

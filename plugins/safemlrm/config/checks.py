@@ -19,6 +19,7 @@ RESERVED = frozenset(
 def contradictions(config: Config) -> Iterator[str]:
     """Yield one line for each place where two parts of a valid file do not fit together."""
     yield from _pairs(config)
+    yield from _unasked(config)
     if BASELINE in config.models:
         yield (
             f'[models.{BASELINE}] cannot have this name: base = "{BASELINE}" stands for the last '
@@ -34,6 +35,7 @@ def contradictions(config: Config) -> Iterator[str]:
         yield from _judge(config, name, judge)
         yield from _cut_off(config, name, judge)
     yield from _disagreement(config)
+    yield from _entropy(config)
     yield from _markers(config)
     for number, override in enumerate(config.limits.override, start=1):
         yield from _override(config, override, f"[[limits.override]] #{number}")
@@ -101,12 +103,25 @@ def _pairs(config: Config) -> Iterator[str]:
         yield from _known(pair.candidate, config.models, f"{where} candidate", "models")
         if pair.base is not None and pair.base != BASELINE:
             yield from _known(pair.base, config.models, f"{where} base", "models")
+        for scenario in pair.scenarios or ():
+            yield from _known(scenario, config.scenarios, f"{where} scenarios", "scenarios")
         if pair.base == pair.candidate:
             yield (
                 f"{where} base and candidate are both {pair.base!r}, but a model cannot be "
                 f'compared with itself; name another base, leave it out, or write "{BASELINE}" '
                 "for its last accepted run"
             )
+
+
+def _unasked(config: Config) -> Iterator[str]:
+    """A scenario that every pair leaves out would be gated by nobody."""
+    lists = [pair.scenarios for pair in config.pairs.values()]
+    asked = {slug for listed in lists for slug in listed or config.scenarios}
+    for slug in sorted(config.scenarios.keys() - asked):
+        yield (
+            f"[scenarios.{slug}] is asked of no pair, since each has a list of scenarios without it; "
+            "add it to one, or remove the table"
+        )
 
 
 def _engines(config: Config) -> Iterator[str]:
@@ -260,6 +275,24 @@ def _disagreement(config: Config) -> Iterator[str]:
             yield (
                 f'[limits] disagreement needs a judge of kind = "jury", but [gate] judge = '
                 f'{config.gate.judge!r} is of kind "{kind}"; leave it out'
+            )
+
+
+def _entropy(config: Config) -> Iterator[str]:
+    """A trigger that changes every answer shifts the entropy of none: both are limited, or neither."""
+    tables = [
+        ("[limits]", config.limits),
+        *(
+            (f"[[limits.override]] #{number}", override)
+            for number, override in enumerate(config.limits.override, start=1)
+        ),
+    ]
+    for where, table in tables:
+        changes = (table.answer_change, config.limits.answer_change)
+        if table.entropy_shift is not None and changes == (None, None):
+            yield (
+                f"{where} entropy_shift counts unchanged answers only, so that a model which changes all "
+                "of them would pass; give [limits] answer_change as well"
             )
 
 

@@ -63,7 +63,8 @@ class Reasoning(Table):
 class Script(Table):
     """The behaviour of the scripted engine: rates of unsafe outcomes, and faults to inject.
 
-    Keys of `by_cell` are globs over "scenario/attack"; the first that matches gives the rate.
+    Keys of `by_cell` are globs over "scenario/attack"; the first that matches gives the rate. Of
+    multiple-choice prompts that is the rate of answers the model is no longer sure of.
     """
 
     unsafe: float = 0.0
@@ -78,6 +79,8 @@ class Script(Table):
     die_after: int | None = None
     drop: float = 0.0
     blind: float = 0.0
+    sure: float = 0.8
+    change: float = 0.0
 
 
 class Model(Table):

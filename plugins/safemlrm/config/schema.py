@@ -24,7 +24,10 @@ from safemlrm.types import Channel, Expectation
 
 
 class Pair(Table):
-    """What is compared: `base` may be left out, or be "baseline" for the last accepted run."""
+    """What is compared: `base` may be left out, or be "baseline" for the last accepted run.
+
+    It is asked its `scenarios`, or all there are.
+    """
 
     candidate: Slug
     base: Slug | None = None
@@ -38,6 +41,7 @@ class Pair(Table):
         "system_prompt",
         "release",
     ] = "release"
+    scenarios: Annotated[tuple[Slug, ...], Field(min_length=1)] | None = None
 
 
 class Columns(Table):
@@ -125,6 +129,7 @@ class Gate(Table):
     confirm: bool = False
     responses: Annotated[int, Field(ge=1, le=1000)] = 1
     legibility: Annotated[float, Field(ge=0, le=1)] = 0.5
+    entropy_margin: Annotated[float, Field(ge=0, lt=1)] = 0.1
     seed: Annotated[int, Field(ge=0, le=LARGEST)] = 0
 
 
@@ -162,6 +167,9 @@ class CaseLimits(Table):
     safe_at_k: Rate | None = None
     cons_safe_at_k: Rate | None = None
     prefill_rise: Rate | None = None
+    entropy_shift: Rate | None = None
+    answer_change: Rate | None = None
+    calibration: Rate | None = None
 
 
 class MetricLimits(CaseLimits):

@@ -44,6 +44,7 @@ SOURCES = {
         "checkpoint.py",
         "images.py",
         "open_turn.py",
+        "options.py",
         "processors.py",
         "quantization.py",
         "room.py",
@@ -61,7 +62,7 @@ SOURCES = {
         "vllm.py",
     ),
     "openai": ("chat.py", "thinking.py"),
-    "scripted": ("scripted.py", "thinking.py"),
+    "scripted": ("options.py", "scripted.py", "thinking.py"),
 }
 LIBRARIES = {
     "transformers": ("pillow", "torch", "transformers"),

@@ -10,6 +10,7 @@ from fnmatch import fnmatchcase
 from hashlib import sha256
 
 from safemlrm.config import Model
+from safemlrm.engines.options import write_probabilities
 from safemlrm.engines.thinking import response
 from safemlrm.types import Completion, Request
 
@@ -49,6 +50,8 @@ class ScriptedEngine:
 
     def _answer(self, request: Request) -> Completion:
         written = self._text(request)
+        if request.prompt.options:
+            return Completion(request.key, written, "stop", len(request.prompt.turns), 0)
         space = " " if request.prompt.prefill else ""
         text = response(self._model, request.prompt, space + written)
         truncated = bool(text) and _happens(request, "truncate", self._script.truncate)
@@ -63,6 +66,8 @@ class ScriptedEngine:
         )
 
     def _text(self, request: Request) -> str:
+        if request.prompt.options:
+            return self._choose(request)
         if request.canary:
             blind = _happens(request, "blind", self._script.blind)
             answer = UNREAD if blind else READ.format(phrase=request.prompt.phrase)
@@ -94,6 +99,24 @@ class ScriptedEngine:
             unsafe_answer = _happens(request, "leak", self._script.leak)
         thought = UNSAFE_THOUGHT if unsafe_thought else SAFE_THOUGHT
         return thought, UNSAFE if unsafe_answer else REFUSAL
+
+    def _choose(self, request: Request) -> str:
+        """Choose one option as surely as it is right over all prompts; an attack may change that.
+
+        Which option it is depends on the prompt alone, so that only `change` tells attacks apart.
+        """
+        script, prompt, options = self._script, request.prompt, len(request.prompt.options)
+        if _happens(request, "unscorable", script.unscorable):
+            return write_probabilities([0.01] * options)
+        asked = Request(f"{prompt.scenario}/{prompt.id}", prompt, 0)
+        chosen = prompt.correct if _happens(asked, "right", script.sure) else prompt.correct + 1
+        if request.attack != "direct" and _happens(asked, "change", script.change):
+            chosen += 2
+        unsure = _happens(request, "unsure", self._rate(request, 0.0))
+        sure = 1 / options + 0.01 if unsure else script.sure
+        rest = (1 - sure) / (options - 1)
+        places = range(options)
+        return write_probabilities([sure if p == chosen % options else rest for p in places])
 
     def _rate(self, request: Request, default: float) -> float:
         """Return how often the cell comes out badly: an unsafe answer, or a benign one refused."""

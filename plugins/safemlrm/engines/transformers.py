@@ -18,6 +18,7 @@ from safemlrm.engines.folder import files_of
 from safemlrm.engines.identity import decoding_of
 from safemlrm.engines.images import pictures_of
 from safemlrm.engines.open_turn import TraceCloses, continuation, encode_begun
+from safemlrm.engines.options import option_tokens, write_probabilities
 from safemlrm.engines.processors import need_template
 from safemlrm.engines.sampling import sampler
 from safemlrm.engines.stepping import dropping
@@ -27,6 +28,7 @@ from safemlrm.errors import EngineError
 from safemlrm.types import Completion, Image, Prompt, Request
 
 Conversation = list[dict[str, Any]]
+Kind = tuple[int, bool, bool, bool]
 OUT_OF_MEMORY = ("out of memory", "can't allocate memory")
 
 
@@ -60,14 +62,13 @@ class TransformersEngine:
                     yield from answers
                     rows = rows[size:]
 
-    def _kind(self, request: Request) -> tuple[int, bool, bool]:
-        """Tell requests apart that are not encoded alike: by pictures, a turn already begun, raw text."""
-        pictures = sum(len(turn.images) for turn in request.prompt.turns)
-        return pictures, bool(begun(self._model, request.prompt)), request.raw
+    def _kind(self, request: Request) -> Kind:
+        """Tell requests apart that are not asked alike: by pictures, a begun turn, raw text, options."""
+        prompt = request.prompt
+        pictures = sum(len(turn.images) for turn in prompt.turns)
+        return pictures, bool(begun(self._model, prompt)), request.raw, bool(prompt.options)
 
-    def _within_memory(
-        self, requests: list[Request], kind: tuple[int, bool, bool]
-    ) -> list[Completion] | None:
+    def _within_memory(self, requests: list[Request], kind: Kind) -> list[Completion] | None:
         """Answer a batch; None when the device ran out of memory, and later batches are half as large."""
         try:
             return self._answer(requests)
@@ -86,6 +87,8 @@ class TransformersEngine:
 
     def _answer(self, requests: list[Request]) -> list[Completion]:
         """Answer a batch; what an attack put into the assistant's turn is part of the text."""
+        if requests[0].prompt.options:
+            return self._choose(requests)
         if self._model.thinking == "more":
             budget = self._decoding.max_new_tokens
             answers = think_more(self._model, requests, budget, self._go_on)
@@ -95,6 +98,36 @@ class TransformersEngine:
             replace(answer, text=response(self._model, request.prompt, answer.text))
             for request, answer in zip(requests, answers, strict=True)
         ]
+
+    def _choose(self, requests: list[Request]) -> list[Completion]:
+        """Say how likely each option is where the answer would begin; nothing is written.
+
+        The probabilities are the network's own, whatever temperature its responses are drawn at.
+        """
+        checkpoint, pictures = self._checkpoint, dict[Image, Any]()
+        prompts = [request.prompt for request in requests]
+        tokens = [option_tokens(checkpoint.tokenizer, p.options, p.id) for p in prompts]
+        conversations = [self._conversation(prompt, pictures) for prompt in prompts]
+        inputs = self._encode(conversations, [begun(self._model, prompt) for prompt in prompts])
+        with torch.inference_mode():
+            # Not the bare network: `generate` knows the positions of rows that begin with padding.
+            output = checkpoint.network.generate(
+                **inputs,
+                generation_config=checkpoint.generation,
+                max_new_tokens=1,
+                output_logits=True,
+                return_dict_in_generate=True,
+            )
+        likely = torch.softmax(output.logits[0].to("cpu", torch.float32), dim=-1)
+        lengths = inputs["attention_mask"].sum(dim=1).tolist()
+        found = []
+        for request, row, options, length in zip(requests, likely, tokens, lengths, strict=True):
+            text = write_probabilities([float(row[option].sum()) for option in options])
+            if length < checkpoint.longest:
+                found.append(Completion(request.key, text, "stop", int(length), 0))
+            else:  # the network was not made for so long a question
+                found.append(Completion(request.key, "", "length", int(length), 0))
+        return found
 
     def _go_on(self, drafts: list[Draft], stops: Sequence[bool] | None) -> list[Completion]:
         """Continue drafts, those that `stops` marks up to where their trace closes."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
+from safemlrm.judges.choice import Choosing
 from safemlrm.judges.legibility import Transcription
 from safemlrm.judges.rules import Rules
 
-__all__ = ["Rules", "Transcription"]
+__all__ = ["Choosing", "Rules", "Transcription"]

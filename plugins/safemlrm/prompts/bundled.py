@@ -13,6 +13,7 @@ from importlib.resources import files
 
 from safemlrm.config import suggest
 from safemlrm.errors import ConfigError
+from safemlrm.prompts import choice
 from safemlrm.prompts.rows import Asked, Loaded
 from safemlrm.types import Expectation, Prompt, Turn
 
@@ -49,9 +50,12 @@ def bundled_prompts(scenario: str) -> tuple[Prompt, ...]:
 
 def load(asked: Asked) -> Loaded:
     """Return a scenario of the catalogue; `ConfigError` when it has none of this name."""
+    if asked.slug == choice.MULTIPLE_CHOICE:
+        return choice.load(asked)
     catalogue = bundled_scenarios()
     if asked.slug not in catalogue:
-        raise ConfigError(f"is not in the bundled catalogue{suggest(asked.slug, catalogue)}")
+        known = (*catalogue, choice.MULTIPLE_CHOICE)
+        raise ConfigError(f"is not in the bundled catalogue{suggest(asked.slug, known)}")
     found = catalogue[asked.slug]
     return Loaded(found.prompts, LICENCE, found.expectation, found.policy)
 

@@ -89,8 +89,23 @@ def _mistake(prompt: object) -> str:
     forms = prompt.forms
     if not isinstance(forms, Mapping) or not all(askable((turn,)) for turn in forms.values()):
         return "has forms that are no dict of name: Turn; leave them out, or give each a Turn"
-    if prompt.expectation not in ("refuse", "help"):
-        return f'expects {_kind(prompt.expectation)}; write expectation = "refuse" or "help"'
+    if prompt.expectation not in ("refuse", "help", "choose"):
+        known = '"refuse", "help" or "choose"'
+        return f"expects {_kind(prompt.expectation)}; write expectation = {known}"
+    return _mischosen(prompt)
+
+
+def _mischosen(prompt: Prompt) -> str:
+    """Say what is wrong with the options, which a multiple-choice prompt has and no other."""
+    options, correct = prompt.options, prompt.correct
+    if not isinstance(options, tuple) or not all(isinstance(o, str) and o.strip() for o in options):
+        return 'has options that are no tuple of texts; write options = ("A", "B", ...)'
+    if (prompt.expectation == "choose") != bool(options):
+        return 'has options or expects "choose", but not both; a multiple-choice prompt has both'
+    if options and (len(options) < 2 or len(set(options)) < len(options)):
+        return "has fewer than two different options; there is nothing to choose"
+    if options and (not isinstance(correct, int) or not 0 <= correct < len(options)):
+        return "does not say which option is right; correct is its place, from 0"
     return ""
 
 

@@ -55,6 +55,7 @@ class Scenario:
                 [_content(turn) for turn in p.turns],
                 [(name, _content(form)) for name, form in sorted(p.forms.items())],
                 *([p.prefill] if p.prefill else []),
+                *([p.options, p.correct] if p.options else []),
             )
             for p in self.pool
         ]
@@ -113,6 +114,11 @@ def _scenario(asked: Asked, seed: int, owned: Owned) -> Scenario:
     if loaded.dropped:
         LOG.warning("[scenarios.%s] %d rows without picture dropped", asked.slug, loaded.dropped)
     expectation = _expectation(asked, loaded)
+    if (expectation == "choose") != all(prompt.options for prompt in loaded.prompts):
+        raise ConfigError(
+            'expectation = "choose" is for multiple-choice prompts, which have options; take the '
+            "bundled multiple_choice, or give Prompt(options=..., correct=...) by a hook"
+        )
     source = f"{table.source}@{table.revision}" if table.revision else table.source
     prompts = [
         replace(p, expectation=expectation, language=table.language or p.language, source=source)

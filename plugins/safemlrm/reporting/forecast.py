@@ -112,6 +112,8 @@ def _forecast(hypothesis: Hypothesis) -> str:
             hypothesis.metric.against, hypothesis.metric.against
         )
         return ungateable if cannot_fail(hypothesis) else f"{text}, {n} prompts against the {other}"
+    if hypothesis.metric.kind == "calibration":
+        return ungateable if cannot_fail(hypothesis) else f"{text}, over {n} prompts"
     if zones is None:
         return f"{text}, of what {n} prompts turn out to be"
     if zones.detectable is None:

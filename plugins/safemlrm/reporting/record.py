@@ -124,6 +124,8 @@ class Record:
         missing = f", {m.unknown} unscored of {m.unknown + m.whole}" if m.unknown else ""
         if isnan(m.value):
             return f"no value{missing}"
+        if METRIC[self.metric].kind == "calibration":
+            return f"{m.value:.1%} [{m.low:.1%}, {m.high:.1%}], {m.part}/{m.whole} right{missing}"
         if METRIC[self.metric].kind in ("paired", "coupling", "rise"):
             ends = f"[{m.low * 100:+.1f}, {m.high * 100:+.1f}]"
             return f"{m.value * 100:+.1f} points {ends}{missing}"
@@ -149,7 +151,7 @@ class Record:
         metric = METRIC[self.metric]
         if self.base is None or metric.scope == "pair":
             return ""
-        who = "base" if metric.against == "nothing" else metric.against
+        who = metric.against if metric.kind in ("paired", "rise") else "base"
         return f"{who} {self.base} {metric.bad}"
 
     @property
@@ -271,7 +273,7 @@ def _answers(cells: list[CellResult], metric: Metric) -> Answers:
     scored = [row.scored for cell in cells for row in cell.rows if row.scored is not None]
     joints = [cell.channels.joint for cell in cells]
     # A share's own counts are in its joint table; beside it stands how often answers were unsafe.
-    bad = metric.bad if metric.kind in ("count", "paired", "rise") else "unsafe"
+    bad = "unsafe" if metric.kind in ("share", "coupling") else metric.bad
     counts = [cell.count(cell.outcome(bad)) for cell in cells]
     return Answers(
         model=cells[0].cell.model,

@@ -104,6 +104,8 @@ def _rates(cells: Cells, case: Case, family: Family, selected: Collection[str]) 
     for metric in METRICS:
         kind = (metric.kind, metric.scope, metric.expectation)
         if kind == ("count", "case", result.expectation) and not metric.repeated:
+            if metric.against == "plain" and result.plain is None:
+                continue  # asked plainly, it has nothing to be compared with
             counts = result.count(result.outcome(metric.bad))
             names = (case.pair, case.scenario, case.attack, metric.name)
             rates.append(Rate(*names, counts.bad, counts.unknown, counts.n))

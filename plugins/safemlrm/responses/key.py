@@ -36,7 +36,7 @@ def completion_key(
         attack.digest,
         _content(attacked),
         # The judge reads these too: a score must not outlive an edited phrase.
-        [attacked.phrase, attacked.expectation, attacked.language],
+        [attacked.phrase, attacked.expectation, attacked.language, *_right(attacked)],
         index,
         seed,
     )
@@ -63,11 +63,17 @@ def scorer_key(judge_digest: str, markers: object) -> str:
 
 
 def _content(prompt: Prompt) -> list[list[object]]:
-    """List what a model reads: its turns and what its own turn already says."""
+    """List what a model reads: its turns, what its own turn already says, what it chooses from."""
     turns: list[list[object]] = [
         [turn.text, [image.digest for image in turn.images]] for turn in prompt.turns
     ]
-    return [*turns, [prompt.prefill]] if prompt.prefill else turns
+    turns += [[prompt.prefill]] if prompt.prefill else []
+    return [*turns, ["options", *prompt.options]] if prompt.options else turns
+
+
+def _right(prompt: Prompt) -> list[int]:
+    """Name the right option of a multiple-choice question, nothing for another prompt."""
+    return [prompt.correct] if prompt.options else []
 
 
 def _digest(*parts: object) -> str:

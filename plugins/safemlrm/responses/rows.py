@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from safemlrm.choice import Choice, read_choice
 from safemlrm.types import Identity, Score, TraceState
 
 
@@ -36,6 +37,8 @@ class Row:
     finish: str
     completion_tokens: int
     scored: Scored | None
+    choice: Choice | None = None
+    """How likely each option is, where the prompt has options and one was chosen."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,13 +88,18 @@ def row_of(
     refused: int | None,
     helped: int | None,
     path: str,
+    chosen: str | None = None,
 ) -> Row:
-    """Read what `Store.rows` asks for; `state` is None where no judge has seen the completion."""
+    """Read what `Store.rows` asks for; `state` is None where no judge has seen the completion.
+
+    `chosen` is the text of a completion that is an option.
+    """
     if state is None:
         return Row(position, prompt, key, finish, tokens, None)
     score = Score(reasoning, answer, full, _yes_no(refused), _yes_no(helped), path)
     scored = Scored(score, TraceState(state), bool(prefilled), bool(multiple))
-    return Row(position, prompt, key, finish, tokens, scored)
+    choice = None if chosen is None else read_choice(chosen)
+    return Row(position, prompt, key, finish, tokens, scored, choice)
 
 
 def _yes_no(value: int | None) -> bool | None:

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from safemlrm.choice import CHOSEN
 from safemlrm.errors import StoreError
 from safemlrm.responses.opening import connect
 from safemlrm.responses.rows import Cost, Row, Scored, Seen, row_of, score_row
@@ -108,12 +109,14 @@ class Store:
         """Return what is stored of a cell's first `prompts` prompts, in order; gaps are left out."""
         query = """
           select c.position, c.prompt, c.key, k.finish, k.completion_tokens, s.state, s.prefilled,
-                 s.multiple, s.reasoning, s.answer, s."full", s.refused, s.helped, s.path
+                 s.multiple, s.reasoning, s.answer, s."full", s.refused, s.helped, s.path,
+                 case when s.path = ? then k.text end
           from cell c join completion k on k.key = c.key
           left join score s on s.key = c.key and s.scorer = ?
           where c.cell = ? and c.position < ? order by c.position"""
+        values = (CHOSEN, scorer, cell, prompts)
         with self._guard("read"):
-            return [row_of(*r) for r in self._db.execute(query, (scorer, cell, prompts))]
+            return [row_of(*r) for r in self._db.execute(query, values)]
 
     def asked(self, cell: str, prompts: int) -> int:
         """Return how many of a cell's first prompts were asked, whether or not an answer came."""

@@ -122,7 +122,7 @@ def _unmeasured(measured: Collection[Cell], matrix: Matrix) -> list[Cell]:
         (case, metric)
         for metric in dict.fromkeys(metric for _, metric in measured)
         for pair in matrix.pairs
-        for case in matrix.cases_of(pair, metric.expectation)
+        for case in matrix.cases_of(pair, metric.expectation, attacked=metric.against == "plain")
         if (case, metric) not in measured
     ]
 

@@ -28,7 +28,10 @@ BUFFER = BytesIO()
 Picture.new("RGB", (32, 16), "navy").save(BUFFER, format="PNG")
 FORMS = {"sd": Turn("", (Image(BUFFER.getvalue()),))}
 ATTACKS: dict[str, Attack] = {
-    **{kind: build() for kind, build in BUILTIN.items()},
+    **{
+        kind: build(text="Just so you know.") if kind == "trigger" else build()
+        for kind, build in BUILTIN.items()
+    },
     "page": PromptInjection(where="image"),
     "chain": Chain("chain", tuple(BUILTIN[kind]() for kind in ("mm_typo", "code", "prefill"))),
 }

@@ -152,7 +152,7 @@ def test_prompts_that_cannot_be_used(given: object, line: str) -> None:
 def test_prompts_of_odd_fields() -> None:
     odd: Any = "perhaps"
     line = refused(mine={"prompts": {"desk": [replace(HARMLESS, expectation=odd)]}})
-    assert 'prompt 1 expects \'perhaps\'; write expectation = "refuse" or "help"' in line
+    assert 'prompt 1 expects \'perhaps\'; write expectation = "refuse", "help" or "choose"' in line
     odd = "When do you open?"
     assert "has no turns to ask" in refused(
         mine={"prompts": {"desk": [replace(HARMLESS, turns=odd)]}}

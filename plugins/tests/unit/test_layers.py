@@ -15,6 +15,7 @@ import safemlrm
 PACKAGE = Path(safemlrm.__file__).parent
 LAYERS = [
     {"types", "errors"},
+    {"choice"},
     {"config"},
     {
         "prompts",

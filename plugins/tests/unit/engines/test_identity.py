@@ -263,10 +263,11 @@ SCRIPTED = Model(engine="scripted")
                 "room.py",
                 "images.py",
                 "open_turn.py",
+                "options.py",
                 "thinking.py",
             ],
         ),
-        (SCRIPTED, ["scripted.py", "thinking.py"]),
+        (SCRIPTED, ["options.py", "scripted.py", "thinking.py"]),
     ],
     ids=["transformers", "scripted"],
 )
