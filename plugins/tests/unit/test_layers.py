@@ -20,7 +20,7 @@ LAYERS = [
     {"extension"},
     {"matrix", "limits"},
     {"family", "evidence"},
-    {"clusters"},
+    {"clusters", "published", "channels"},
     {"plan", "decision", "stopping"},
     {"rounds", "confirm", "judging"},
     {"canary"},
@@ -28,7 +28,7 @@ LAYERS = [
     {"picture", "baselines", "tune", "audit"},
     {"reading"},
     {"watch", "preflight", "court"},
-    {"measure", "verdict"},
+    {"measure", "verdict", "imports"},
     {"reporting"},
     {"state", "collection", "session", "fixtures", "plugin", "hookspecs", "cli", "__init__"},
 ]
