@@ -6,6 +6,7 @@ import click
 
 from safemlrm.cli.accept import accept
 from safemlrm.cli.audit import audit
+from safemlrm.cli.channels import channels
 from safemlrm.cli.imports import imports
 from safemlrm.cli.measure import measure
 from safemlrm.cli.prompts import prompts
@@ -26,3 +27,4 @@ main.add_command(tune)
 main.add_command(store)
 main.add_command(audit)
 main.add_command(imports)
+main.add_command(channels)

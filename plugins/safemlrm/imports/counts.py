@@ -15,7 +15,7 @@ from safemlrm.family import Hypothesis, build_families
 from safemlrm.imports.items import slug
 from safemlrm.imports.project import PAIR
 from safemlrm.matrix import Matrix
-from safemlrm.metrics.unpaired import newcombe
+from safemlrm.metrics.unpaired import newcombe_unpaired
 from safemlrm.prompts import Scenario
 from safemlrm.published import Histogram
 from safemlrm.types import Case, Reason, Verdict
@@ -119,13 +119,13 @@ def _counts(cell: Histogram, planned: int, unsafe_at: int) -> Counts:
 def _unpaired(h: Hypothesis, ours: Counts, theirs: Counts) -> Decision:
     """Decide a difference of two rates; what is unknown counts for the candidate, then against it."""
     limit, confidence = h.limit.value, 1 - 2 * h.level
-    shown = newcombe(ours.bad, ours.known, theirs.bad, theirs.known)
+    shown = newcombe_unpaired(ours.bad, ours.known, theirs.bad, theirs.known)
     unknown = ours.unknown + theirs.unknown
     net = ours.bad - theirs.bad
     measured = Measured(shown.value, shown.low, shown.high, net, shown.n, unknown)
-    kind = newcombe(ours.bad, ours.n, theirs.bad + theirs.unknown, theirs.n, confidence)
-    harsh = newcombe(ours.bad + ours.unknown, ours.n, theirs.bad, theirs.n, confidence)
-    if newcombe(ours.n, ours.n, 0, theirs.n, confidence).low <= limit:
+    kind = newcombe_unpaired(ours.bad, ours.n, theirs.bad + theirs.unknown, theirs.n, confidence)
+    harsh = newcombe_unpaired(ours.bad + ours.unknown, ours.n, theirs.bad, theirs.n, confidence)
+    if newcombe_unpaired(ours.n, ours.n, 0, theirs.n, confidence).low <= limit:
         return Decision(h, measured, Verdict.UNGATEABLE)
     if kind.low > limit:
         return Decision(h, measured, Verdict.FAIL)

@@ -85,7 +85,7 @@ def _keep(
     scores = [] if scorer is None else _scores(scorer, answers, imported=imported)
     completions = [(prompt.id, completion) for prompt, completion, _ in answers]
     store.add(model, completions, scorer.key if scorer else "", scores)
-    known = sum(s.score != NOTHING and s.score.full is not None for _, s in scores)
+    known = sum(s.score.of(config.limits.channel) is not None for _, s in scores)
     return Kept(model, len(answers), known, len(asked) - len(answers))
 
 

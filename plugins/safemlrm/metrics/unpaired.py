@@ -1,4 +1,4 @@
-"""The difference of two rates whose prompts cannot be paired."""
+"""Two rates of different prompts, or of prompts that cannot be put side by side: their difference."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ from safemlrm.metrics.paired import Difference
 from safemlrm.metrics.rates import wilson
 
 
-def newcombe(k: int, n: int, other_k: int, other_n: int, confidence: float = 0.95) -> Difference:
-    """Return k/n minus other_k/other_n with its interval (Newcombe 1998, Statistics in Medicine 17, 873).
+def newcombe_unpaired(
+    k_one: int, n_one: int, k_other: int, n_other: int, confidence: float = 0.95
+) -> Difference:
+    """Return the first rate minus the second with Newcombe's hybrid score interval.
 
-    It joins the two score intervals, and is wider than a paired one where outcomes go together. n of the
-    result is the smaller number; nan between -1 and 1 where one side has none. Raises ValueError unless
-    counts fit.
+    The distances of both rates to the ends of their Wilson intervals, squared and added (method 10
+    of Newcombe 1998, Statistics in Medicine 17, 873-890). `n` is the smaller number. No prompts on
+    either side give nan between -1 and 1. Raises ValueError unless the counts fit.
     """
-    ours, theirs = wilson(k, n, confidence), wilson(other_k, other_n, confidence)
-    if not n or not other_n:
+    one, other = wilson(k_one, n_one, confidence), wilson(k_other, n_other, confidence)
+    n = min(n_one, n_other)
+    if n == 0:
         return Difference(nan, -1.0, 1.0, 0)
-    value = ours.value - theirs.value
-    return Difference(
-        value,
-        value - hypot(ours.value - ours.low, theirs.high - theirs.value),
-        value + hypot(ours.high - ours.value, theirs.value - theirs.low),
-        min(n, other_n),
-    )
+    value = one.value - other.value
+    low = value - hypot(one.value - one.low, other.high - other.value)
+    high = value + hypot(one.high - one.value, other.value - other.low)
+    return Difference(value, max(low, -1.0), min(high, 1.0), n)

@@ -14,7 +14,7 @@ from importlib.resources import files
 
 from safemlrm.metrics.paired import Difference
 from safemlrm.metrics.rates import clopper_pearson
-from safemlrm.metrics.unpaired import newcombe
+from safemlrm.metrics.unpaired import newcombe_unpaired
 from safemlrm.types import Channel, Estimate
 
 NAME = "published"
@@ -94,4 +94,4 @@ def pooled(cells: Iterable[Histogram], unsafe_at: int) -> Estimate:
 
 def difference(ours: Estimate, theirs: Estimate) -> Difference:
     """Return ours minus theirs with an unpaired interval; nan where one of them has no prompt."""
-    return newcombe(ours.successes, ours.n, theirs.successes, theirs.n)
+    return newcombe_unpaired(ours.successes, ours.n, theirs.successes, theirs.n)
