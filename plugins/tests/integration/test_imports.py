@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -40,13 +41,15 @@ def exported(project: Project, folder: Path) -> None:
     config, matrix = open_matrix(str(project.path / "safety.toml"), None)
     with Store(config.store_path, read_only=True) as store:
         known = places([(config, matrix)], store.identities())
+    questions = {p.id: p.turns[0].text for s in matrix.scenarios.values() for p in s.pool}
     tables: dict[Path, dict[str, Any]] = {}
     for model, prompt, text, reasoning, answer, full, cell in project.query(READ):
         place = known[cell]
         file = folder / FOLDERS[place.attack] / model / f"{FILES[place.scenario]}.json"
         scores = dict(zip(CHANNELS.values(), (reasoning, answer, full), strict=True))
         given = {key: -1 if score is None else score for key, score in scores.items()}
-        entry = {"question": prompt, "original_prompt": f"about {prompt}", "model_response": text}
+        asked = questions[prompt]
+        entry = {"question": asked, "original_prompt": asked, "model_response": text}
         tables.setdefault(file, {})[prompt] = {**entry, **given}
     for file, table in tables.items():
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -254,3 +257,53 @@ def test_an_inspect_log_is_judged_here(project: Project) -> None:
     found = run("inspect", str(log), "--scenario", "fraud", "--to", str(to))
     assert "vendor_m: 20 responses, 20 with a verdict" in found.output
     assert "reasoning = {}" in (to / "safety.toml").read_text("utf-8")
+
+
+DOCS = Path(__file__).parents[3] / "docs/systems/import.md"
+
+
+def test_the_commands_of_the_page_run(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(project.path)
+    entry = {
+        "original_prompt": "q",
+        "model_response": "text",
+        **dict.fromkeys(CHANNELS.values(), 1),
+    }
+    histogram = {key: {"1": 100} for key in CHANNELS.values()}
+    for model in ("R1_Onevision_7B", "Qwen2_5_VL_7B_Instruct"):
+        for folder, content in (("results", {"1": entry}), ("statistics", histogram)):
+            file = project.path / folder / "baseline" / model / "06-Fraud.json"
+            file.parent.mkdir(parents=True)
+            file.write_text(json.dumps(content), "utf-8")
+    (project.path / "limits.toml").write_text("[limits]\nasr = 0.1\n", "utf-8")
+    (project.path / "completions").mkdir()
+    for name in ("model", "base"):
+        cases = {"b": [{"test_case": f"made for {name}", "generation": REFUSAL}]}
+        (project.path / f"completions/{name}.json").write_text(json.dumps(cases), "utf-8")
+    message = {"message": {"content": REFUSAL}, "stop_reason": "stop"}
+    logged = {"id": 1, "epoch": 1, "input": "q", "output": {"choices": [message]}}
+    log = {"eval": {"model": "m"}, "samples": [logged]}
+    (project.path / "log.json").write_text(json.dumps(log), "utf-8")
+    commands = re.findall(r"^\$ safemlrm import (.*)$", DOCS.read_text("utf-8"), re.MULTILINE)
+    assert len(commands) == 4
+    said = {command: run(*command.split()) for command in commands}
+    assert {found.exit_code for found in said.values()} == {0}, [f.output for f in said.values()]
+    assert "1 prompts were worded otherwise for the base" in said[commands[2]].output
+    for code in re.findall(r"```python\n(.*?)```", DOCS.read_text("utf-8"), re.DOTALL):
+        exec(compile(code, "import.md", "exec"), {})
+
+
+def test_imported_texts_are_judged_anew_by_another_judge(project: Project) -> None:
+    toml = safety_toml(candidate=CANDIDATE, base="unsafe = 0.1", trace=True, limits=LIMITS)
+    project.write(toml, TEST)
+    _, theirs, imported = round_trip(project)
+    file = imported.path / "safety.toml"
+    text = file.read_text("utf-8")
+    kept = text.replace('judge = "opensafemlrm"', 'judge = "rules"')
+    file.write_text(f"{kept}\n[judges.rules]\n", "utf-8")
+    assert replayed(project, imported.path)[0] == 1  # nobody judged the texts yet
+    command = [sys.executable, "-m", "pytest", *LEAN, "-q"]
+    subprocess.run(command, cwd=imported.path, check=False, capture_output=True)
+    assert imported.summary["judge"]["kind"] == "rules"
+    assert imported.asked == 0
+    assert counts(imported) == theirs
