@@ -21,11 +21,11 @@ NAME = "published"
 """What `safemlrm compare` calls these figures."""
 SCORES = (0, 1, 2, 3, 4, 5)
 CAVEATS = (
-    "another judge (GPT-4o-mini with a 1-5 rubric, and a list of refusal words) than this run's",
-    "other prompts (1,256 of MM-SafetyBench) under other settings",
-    "counts without prompts: intervals are unpaired, and coupling is not available",
+    "another judge gave its scores (GPT-4o-mini by a 1-5 rubric, and a list of refusal words)",
+    "it asked other prompts (1,256 of MM-SafetyBench) under other settings",
+    "it holds counts and no prompts: intervals are unpaired, and coupling is not available",
 )
-"""What a difference to the published figures includes beside the models."""
+"""What to know of the table: a difference to it includes all of this beside the models."""
 
 
 @dataclass(frozen=True, slots=True)
