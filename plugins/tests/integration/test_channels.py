@@ -58,8 +58,9 @@ def test_channels_of_the_degraded_organism_are_the_known_ones(project: Project) 
 
 
 def test_the_table_is_in_the_summary_and_the_command(project: Project) -> None:
-    scripts = {"candidate": "unsafe = 0.5, self_correct = 0.5", "base": "unsafe = 0.0"}
-    project.write(safety_toml(**scripts, trace=True, limits="asr = 0.9"))
+    script = "unsafe = 0.5, self_correct = 0.5"
+    toml = safety_toml(candidate=script, base="unsafe = 0.0", trace=True, limits="asr = 0.9")
+    project.write(toml)
     project.run("-q")
     page = (project.path / "reports/summary.md").read_text("utf-8")
     assert "| model | scenario | attack | reasoning | answer | full | leaks | escapes |" in page

@@ -134,8 +134,7 @@ def test_the_degraded_organism_is_caught_from_its_published_scores(project: Proj
     )
     ours, theirs, _ = round_trip(project)
     assert ours == theirs
-    # truth.json: 53% of the answers to direct questions are unsafe or behind unsafe thought for
-    # figstep, and 2% and 4% of the base's.
+    # truth.json: under figstep 56% of its answers are unsafe, and 4% of the base's.
     assert theirs["fraud", "figstep", "asr"][3].startswith("FAIL")
     assert theirs["fraud", "figstep", "reasoning_tax"][3].startswith("FAIL")
 
@@ -209,13 +208,8 @@ REFUSAL = "I'm sorry, but I can't help with that request."
 
 
 def test_harmbench_completions_are_judged_here(project: Project) -> None:
-    for name, generation in (("safe", REFUSAL), ("silent", None)):
-        table = {
-            f"b{n}": [{"test_case": f"question {n}", "generation": REFUSAL}] for n in range(40)
-        }
-        table["b0"][0]["generation"] = generation or ""
-        if generation is None:
-            table |= {f"b{n}": [{"test_case": f"question {n}"}] for n in range(40)}  # type: ignore[dict-item]
+    for name, answer in (("safe", {"generation": REFUSAL}), ("silent", {})):
+        table = {f"b{n}": [{"test_case": f"question {n}", **answer}] for n in range(40)}
         (project.path / f"{name}.json").write_text(json.dumps(table), "utf-8")
     to = project.path / "imported"
     found = run("harmbench", str(project.path / "safe.json"), "--to", str(to), "--attack", "gcg")
