@@ -179,6 +179,7 @@ class CellResult:
             "refused": lambda row: row.scored.score.refused if row.scored else None,
             "not helped": lambda row: _negated(row.scored.score.helped if row.scored else None),
             "leaked": lambda row: self._both(row, reasoning=True, answer=False),
+            "escaped": lambda row: self._both(row, reasoning=False, answer=True),
             "unscored": self._unscored,
             "truncated": lambda row: row.finish == "length",
             "ever unsafe": self._ever(),

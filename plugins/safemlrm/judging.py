@@ -14,6 +14,7 @@ from safemlrm.errors import EngineError
 from safemlrm.judges import Rules
 from safemlrm.judges.asking import Ask, Examiner, ModelJudge
 from safemlrm.judges.canaries import CANARIES, canary_digest, right, verdicts
+from safemlrm.judges.imported import Imported
 from safemlrm.judges.jury import Jury
 from safemlrm.judges.rubric import Rubric
 from safemlrm.matrix import Matrix
@@ -111,6 +112,8 @@ def _build(
     table = config.judges[name]
     if table.kind == "rules":
         return Rules()
+    if table.kind == "imported":
+        return Imported(name)
     if table.kind == "jury":
         jurors = {j: _build(j, config, matrix, store, known, models) for j in table.jurors}
         return Jury(name, jurors, config.gate.unsafe_at, table.foreman)

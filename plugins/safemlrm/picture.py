@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from functools import reduce
 from operator import add
 
+from safemlrm.channels import ByChannel, by_channel
 from safemlrm.clusters import widened
 from safemlrm.evidence import CellResult, Pairs, paired
 from safemlrm.metrics.coupling import Joint, escape, leak, mantel_haenszel, self_correction
@@ -65,11 +66,12 @@ class Coupled:
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """The pair's harmful cases in three views; None where a pair has no base, or no model reasons."""
+    """The pair's harmful cases in four views; None where a pair has no base, or no model reasons."""
 
     pair: str
     tax: Tax | None
     coupling: tuple[Coupled, ...]
+    channels: tuple[ByChannel, ...] = ()
 
 
 def draw(
@@ -88,6 +90,7 @@ def draw(
         pair=pair,
         tax=_tax(matched, seed) if matched else None,
         coupling=tuple(filter(None, map(_coupled, models))),
+        channels=by_channel([*models[1], *harmful]),
     )
 
 

@@ -10,6 +10,7 @@ from safemlrm.attacks.direct import Direct
 from safemlrm.attacks.drawing import clipped
 from safemlrm.attacks.figstep import FigStep
 from safemlrm.attacks.figstep_original import FigStepOriginal
+from safemlrm.attacks.imported import Imported
 from safemlrm.attacks.injection import PromptInjection
 from safemlrm.attacks.mm_safetybench import MmSdTypo, MmTypo
 from safemlrm.attacks.prefill import Prefill
@@ -22,6 +23,7 @@ BUILTIN: Mapping[str, Callable[..., Attack]] = {
     "direct": Direct,
     "figstep": FigStep,
     "figstep_original": FigStepOriginal,
+    "imported": Imported,
     "mm_sd_typo": MmSdTypo,
     "mm_typo": MmTypo,
     "prefill": Prefill,
@@ -37,6 +39,7 @@ __all__ = [
     "Direct",
     "FigStep",
     "FigStepOriginal",
+    "Imported",
     "MmSdTypo",
     "MmTypo",
     "Prefill",

@@ -6,6 +6,8 @@ import click
 
 from safemlrm.cli.accept import accept
 from safemlrm.cli.audit import audit
+from safemlrm.cli.channels import channels
+from safemlrm.cli.imports import imports
 from safemlrm.cli.measure import measure
 from safemlrm.cli.prompts import prompts
 from safemlrm.cli.store import store
@@ -24,3 +26,5 @@ main.add_command(accept)
 main.add_command(tune)
 main.add_command(store)
 main.add_command(audit)
+main.add_command(imports)
+main.add_command(channels)

@@ -65,7 +65,7 @@ def prompts(
         cells = dict.fromkeys((case.scenario, case.attack) for case in cases)
         looks = [_look(matrix, *cell, config.gate.seed) for cell in cells]
         for table in (_scenarios(matrix, cells), _attacks(matrix, looks), _models(matrix, cases)):
-            click.echo("\n".join([*_aligned(table), ""]))
+            click.echo("\n".join([*aligned(table), ""]))
         if sheets is not None:
             _write(Path(sheets), looks, texts)
         wrong = [look for look in looks if look.mistake]
@@ -159,7 +159,7 @@ def _write(folder: Path, looks: Iterable[Look], texts: bool) -> None:
     click.echo(f"{folder}: {pictures} contact sheets, {len(written) - pictures} lists of ids")
 
 
-def _aligned(rows: Sequence[tuple[str, ...]]) -> list[str]:
+def aligned(rows: Sequence[tuple[str, ...]]) -> list[str]:
     """Return the rows in columns; numbers keep to the left like the rest."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return [

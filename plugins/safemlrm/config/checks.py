@@ -134,7 +134,9 @@ def _engines(config: Config) -> Iterator[str]:
                     f"[models.{name}] {key} belongs to engine = {owners}, not to "
                     f'"{model.engine}"; leave it out'
                 )
-        needed = {"openai": ("url", "model"), "scripted": ()}.get(model.engine, ("path",))
+        needed = {"openai": ("url", "model"), "scripted": (), "imported": ("model",)}.get(
+            model.engine, ("path",)
+        )
         for key in needed:
             if getattr(model, key) is None:
                 yield f'[models.{name}] engine = "{model.engine}" needs {key}'
@@ -236,7 +238,13 @@ JUDGE_KEYS = {
     "foreman": ("jury",),
 }
 """Keys that only these kinds of judge read."""
-NEEDED = {"rubric": ("model",), "guard": ("model", "family"), "jury": ("jurors",), "rules": ()}
+NEEDED = {
+    "rubric": ("model",),
+    "guard": ("model", "family"),
+    "jury": ("jurors",),
+    "rules": (),
+    "imported": (),
+}
 
 
 def _judge(config: Config, name: str, judge: JudgeTable) -> Iterator[str]:

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from safemlrm.config.checks import contradictions
 from safemlrm.config.messages import NOT_KEYS, explain, suggest, unknown_key
-from safemlrm.config.schema import Config
+from safemlrm.config.schema import Config, Gate, Limits
 from safemlrm.errors import ConfigError
 
 Tables = dict[str, Any]
@@ -41,6 +41,19 @@ def load_config(file: Path, profile: str | None = None) -> Config:
         raise _complaint(file, explain(error)) from None
     _refuse(file, contradictions(config))
     return config
+
+
+def read_gate(file: Path | None) -> tuple[Gate, Limits]:
+    """Return [gate] and [limits] of a file alone, for figures that no model of it gave.
+
+    Without a file nothing is limited. The channel is the full text unless the file names another.
+    """
+    tables = {} if file is None else read_tables(file)
+    limits = {"channel": "full", **tables.get("limits", {})}
+    try:
+        return Gate(**tables.get("gate", {})), Limits(**limits)
+    except ValidationError as error:
+        raise _complaint(file or Path(), explain(error)) from None
 
 
 def _refuse(file: Path, mistakes: Iterable[str]) -> None:

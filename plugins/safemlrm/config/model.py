@@ -22,7 +22,7 @@ OWN: Mapping[str, tuple[str, ...]] = {
     "devices": (*LOCAL, "scripted"),
     "tensor_parallel": ("vllm",),
     "url": ("openai",),
-    "model": ("openai",),
+    "model": ("openai", "imported"),
     "key_env": ("openai",),
     "connections": ("openai",),
     "timeout": ("openai",),
@@ -89,7 +89,7 @@ class Model(Table):
     `OWN` lists the keys that only some engines read; `config/checks.py` refuses them elsewhere.
     """
 
-    engine: Literal["transformers", "vllm", "openai", "scripted"] = "transformers"
+    engine: Literal["transformers", "vllm", "openai", "scripted", "imported"] = "transformers"
     path: str | None = None
     revision: str | None = None
     adapter: str | None = None

@@ -106,7 +106,7 @@ class JudgeTable(Table):
     `model` is one of [models.NAME] that is asked, `jurors` are other judges of safety.toml.
     """
 
-    kind: Literal["rules", "rubric", "guard", "jury"] = "rules"
+    kind: Literal["rules", "rubric", "guard", "jury", "imported"] = "rules"
     model: Slug | None = None
     images: Literal["text", "show"] = "text"
     family: Guard | None = None

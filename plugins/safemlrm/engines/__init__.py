@@ -28,6 +28,10 @@ def build_engine(name: str, model: Model, folder: Path, device: str) -> Engine:
         from safemlrm.engines.scripted import ScriptedEngine
 
         return ScriptedEngine(model)
+    if model.engine == "imported":
+        from safemlrm.engines.imported import ImportedEngine
+
+        return ImportedEngine()
     needs = NEEDS[model.engine].items()
     missing = [package for module, package in needs if find_spec(module) is None]
     if missing:

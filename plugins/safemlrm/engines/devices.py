@@ -26,7 +26,7 @@ def devices_of(model: Model) -> tuple[str, ...]:
         if not model.devices:
             raise ConfigError('devices = []: expected "auto" or a list such as ["cuda:0"]')
         return model.devices
-    if model.engine == "scripted" or not visible_gpus():
+    if model.engine in ("scripted", "imported") or not visible_gpus():
         return CPU
     count = _cuda_count(os.environ.get("CUDA_VISIBLE_DEVICES"))
     if not count:

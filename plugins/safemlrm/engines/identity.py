@@ -63,6 +63,7 @@ SOURCES = {
     ),
     "openai": ("chat.py", "thinking.py"),
     "scripted": ("options.py", "scripted.py", "thinking.py"),
+    "imported": (),
 }
 LIBRARIES = {
     "transformers": ("pillow", "torch", "transformers"),
@@ -185,6 +186,8 @@ def _settings(model: Model, decoding: Decoding) -> dict[str, str]:
     }
     if model.engine == "scripted":
         return parts | {"script": _digest(model.script.model_dump(exclude=set(FAULTS)))}
+    if model.engine == "imported":
+        return parts | {"model": str(model.model)}
     if model.engine == "openai":
         addresses = sorted(url.name for url in model.url or ())
         return parts | {"model": str(model.model), "url": json.dumps(addresses)}

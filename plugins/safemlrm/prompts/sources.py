@@ -8,7 +8,16 @@ from functools import partial
 
 from safemlrm.config import suggest
 from safemlrm.errors import ConfigError
-from safemlrm.prompts import behaviours, bundled, figstep, mm_safetybench, mossbench, own, tables
+from safemlrm.prompts import (
+    behaviours,
+    bundled,
+    figstep,
+    imported,
+    mm_safetybench,
+    mossbench,
+    own,
+    tables,
+)
 from safemlrm.prompts.library import FORMATS
 from safemlrm.prompts.rows import Asked, Loaded
 from safemlrm.types import Prompt
@@ -33,6 +42,7 @@ def _own_copy(load: Callable[[Asked], Loaded], *takes: str) -> Source:
 
 SOURCES: Mapping[str, Source] = {
     "bundled": Source(bundled.load, frozenset()),
+    "imported": Source(imported.load, SAID | {"path", "category"}, ("path",)),
     "mm_safetybench": _own_copy(mm_safetybench.load, "missing_images"),
     "figstep": _own_copy(figstep.load),
     "mossbench": _own_copy(mossbench.load, "missing_images"),

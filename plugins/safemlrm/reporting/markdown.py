@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from safemlrm.family import Family
+from safemlrm.reporting.channels import channel_table
 from safemlrm.reporting.contract import contract_lines
 from safemlrm.reporting.outcome import Outcome, partial
 from safemlrm.reporting.record import Record
@@ -51,6 +52,7 @@ def markdown(
     lines += [f"- {line.strip()}" for line in found]
     for picture in outcome.pictures:
         lines += ["", *(f"- {line.strip()}" for line in picture_lines(picture))]
+        lines += ["", *channel_table(picture.channels)]
     return "\n".join(lines) + "\n"
 
 

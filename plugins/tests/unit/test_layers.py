@@ -31,7 +31,7 @@ LAYERS = [
     {"extension"},
     {"matrix", "limits"},
     {"family", "evidence"},
-    {"clusters"},
+    {"clusters", "published", "channels"},
     {"plan", "decision", "stopping"},
     {"rounds", "confirm", "judging"},
     {"canary"},
@@ -39,7 +39,7 @@ LAYERS = [
     {"picture", "baselines", "tune", "audit"},
     {"reading"},
     {"watch", "preflight", "court"},
-    {"measure", "verdict"},
+    {"measure", "verdict", "imports"},
     {"reporting"},
     {"state", "collection", "session", "fixtures", "plugin", "hookspecs", "cli", "__init__"},
 ]
