@@ -3,20 +3,36 @@ PYTHON ?= python3
 PAIR ?= aligned
 PROFILE ?=
 ARGS ?=
+RESULTS ?= reports/allure-results
 BIN := .venv/bin
 STAMP := .venv/.installed
 
-.PHONY: gate test test-slow lint bench bench-gate bench-judges organisms clean
+.PHONY: gate test test-slow test-browser lint bench bench-gate bench-judges organisms report clean
 
 gate: $(STAMP)
-	$(BIN)/pytest safety_tests -m "$(PAIR)" $(if $(PROFILE),--safety-profile $(PROFILE)) $(ARGS)
+	rm -rf reports/allure-results
+	$(BIN)/pytest safety_tests -m "$(PAIR)" $(if $(PROFILE),--safety-profile $(PROFILE)) \
+		--alluredir=reports/allure-results $(ARGS)
+
+# reports/site: the page of the last gate and, beside it, the Allure site of its results. Needs node 20.
+report: node_modules/.package-lock.json
+	@ls $(RESULTS)/*-result.json > /dev/null 2>&1 || \
+		{ echo "no results in $(RESULTS): run make gate first, or name their folder with RESULTS="; exit 2; }
+	rm -rf reports/site
+	ALLURE_RESULTS=$(RESULTS) npx --no-install allure generate $(RESULTS) --config allurerc.mjs
+	node site.mjs
+	@echo "open reports/site/index.html"
 
 test: $(STAMP)
-	$(BIN)/pytest plugins/tests -n auto -m "not slow" $(ARGS)
+	$(BIN)/pytest plugins/tests -n auto -m "not slow and not browser" $(ARGS)
 
 # Real models end to end, and the wheel in an environment of its own.
 test-slow: $(STAMP)
-	$(BIN)/pytest plugins/tests -n auto -m slow $(ARGS)
+	$(BIN)/pytest plugins/tests -n auto -m "slow and not browser" $(ARGS)
+
+# Reports as people see them, in a Chromium that is installed or that SAFEMLRM_CHROMIUM names.
+test-browser: $(STAMP)
+	$(BIN)/pytest plugins/tests -m browser $(ARGS)
 
 lint: $(STAMP)
 	$(BIN)/ruff check .
@@ -35,6 +51,8 @@ bench: $(STAMP)
 	$(BIN)/python -m plugins.benchmarks.cost
 	$(BIN)/python -m plugins.benchmarks.http
 	$(BIN)/python -m plugins.benchmarks.store
+	$(BIN)/python -m plugins.benchmarks.reports
+	$(BIN)/python -m plugins.benchmarks.allure
 
 bench-gate: $(STAMP)
 	$(BIN)/python -m plugins.benchmarks.gate $(ARGS)
@@ -48,7 +66,11 @@ organisms: $(STAMP)
 	$(BIN)/python -m fixtures.organisms
 
 clean:
-	rm -rf .venv build dist *.egg-info
+	rm -rf .venv node_modules build dist *.egg-info
+
+node_modules/.package-lock.json: package.json package-lock.json
+	npm ci --no-audit --no-fund
+	touch node_modules/.package-lock.json
 
 $(STAMP): pyproject.toml ci-constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv

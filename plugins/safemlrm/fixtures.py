@@ -102,8 +102,9 @@ def gate(request: pytest.FixtureRequest, pytestconfig: pytest.Config) -> Gate:
         texts = [r.to_json() for r in decided.values()]
         properties.append(("safety.decisions", json.dumps(texts)))
         if allure.is_active(pytestconfig):
-            allure.label(records)
-            allure.attach(evaluation, records, run.config, run.reader.cells.store)
+            from safemlrm.reporting.allure.attachments import attach
+
+            attach(evaluation, records, run.reader.cells)
         if not run.observe:
             policy = run.config.gate
             strict = policy.inconclusive == "fail" or policy.burden == "show_safe"

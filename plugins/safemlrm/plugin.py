@@ -23,6 +23,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--safety-config", metavar="FILE", help="the safety.toml to use")
     group.addoption("--safety-profile", metavar="NAME", help="overlay [profiles.NAME]")
     group.addoption(
+        "--safety-candidates",
+        metavar="FILE",
+        help="another safety.toml, of which only the models that are candidates count",
+    )
+    group.addoption(
         "--safety-plan",
         action="store_true",
         help="print what would be asked and what it could detect, then stop",
@@ -32,6 +37,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
     group.addoption(
         "--safety-observe", action="store_true", help="measure and show, but fail no gate"
+    )
+    group.addoption(
+        "--safety-attach",
+        choices=("none", "redacted", "full"),
+        help="what reports may show of responses, instead of [report] attach",
     )
     parser.addini(
         "safety_config", "the safety.toml to use, relative to the root folder", default=""
@@ -58,6 +68,7 @@ def pytest_configure(config: pytest.Config) -> None:
         return
     from safemlrm import fixtures
     from safemlrm.collection import check_expression
+    from safemlrm.reporting.allure import file_results
     from safemlrm.reporting.outcome import Outcome
     from safemlrm.session import open_run
 
@@ -72,6 +83,7 @@ def pytest_configure(config: pytest.Config) -> None:
     config.pluginmanager.register(fixtures, "safemlrm.fixtures")
     # A report does not carry the config, so the object that collects reports is a plugin itself.
     config.pluginmanager.register(config.stash[OUTCOME], "safemlrm.outcome")
+    file_results(config, run.uid)
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
@@ -131,7 +143,10 @@ def pytest_collection_finish(session: pytest.Session) -> Generator[None, object,
     reporter = config.pluginmanager.get_plugin("terminalreporter")
     if reporter is not None:
         subjects = map(subject_of, session.items)
-        past, lost = run.past(plan), run.clippings(plan.cases)
+        try:
+            past, lost = run.past(plan), run.clippings(plan.cases)
+        except SafemlrmError as error:  # an attack that cannot be applied here
+            raise pytest.UsageError(str(error)) from None
         for line in plan_lines(plan, run.config, run.families, past, subjects, lost):
             reporter.write_line(line)
     config.option.collectonly = False  # pytest would list every item after the plan
@@ -172,7 +187,9 @@ def pytest_runtest_makereport(
         item.user_properties[:] = [*kept, ("safety.broken", str(error).partition("\n")[0])]
     report = yield
     if isinstance(error, SafemlrmError | GateFailure):
-        report.longrepr = str(error)
+        from safemlrm.audit import spelled_lines
+
+        report.longrepr = spelled_lines(str(error))
     return report
 
 
@@ -184,11 +201,19 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
         run.finish(session)
 
 
-def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_terminal_summary(
+    terminalreporter: Any, config: pytest.Config
+) -> Generator[None, object, object]:
     """The decisions, worst first, are the last thing a person reads."""
     run = config.stash.get(RUN, None)
-    if run is not None and config.stash[OUTCOME].selected:
-        from safemlrm.reporting.terminal import closing
+    if run is None or not config.stash[OUTCOME].selected:
+        return (yield)
+    from safemlrm.reporting.terminal import bounded, closing, sheet_of
 
-        outcome, notes = config.stash[OUTCOME], config.stash[NOTES]
-        closing(terminalreporter, outcome, run.families, run.again, notes)
+    outcome, notes = config.stash[OUTCOME], config.stash[NOTES]
+    with bounded(terminalreporter, outcome) as hidden:
+        result = yield
+    sheet = sheet_of(terminalreporter, run.config, run.again, len(hidden))
+    closing(terminalreporter, outcome, run.families, notes, sheet)
+    return result

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from safemlrm.baselines import Baseline, Instrument, Past, read_past
@@ -45,12 +46,16 @@ def settings_key(settings: Model) -> str:
 
 @dataclass(frozen=True)
 class Cells:
-    """Reads cells of one configuration as the run `uid` measured them; None replays the last run."""
+    """Reads cells of one configuration as the run `uid` measured them; None replays the last run.
+
+    `recorded` says what models were where a release record knows it; they are not looked up then.
+    """
 
     config: Config
     matrix: Matrix
     store: Store
     uid: str | None
+    recorded: Mapping[str, Identity] = field(default_factory=dict)
     _past: dict[str, Past] = field(default_factory=dict, repr=False)
     _checked: set[str] = field(default_factory=set, repr=False)
     _legible: dict[Cell, Legibility | None] = field(default_factory=dict, repr=False)
@@ -67,6 +72,8 @@ class Cells:
         Raises `NotMeasured` if it was not, if its files could not be read then, or if a replay finds
         other files in their place now.
         """
+        if model in self.recorded:
+            return self.recorded[model]
         settings = self.config.models[model]
         found = self.store.identity(model, settings_key(settings), self.uid)
         if found is None:
@@ -144,7 +151,7 @@ class Cells:
     def fresh(self, case: Case) -> list[CellResult]:
         """Return what is stored of a case's fresh responses, a result a draw; they may have no rows."""
         cell = self.matrix.candidate(case)
-        return [self._read(case, cell, draw) for draw in FRESH]
+        return [self.read(case, cell, draw) for draw in FRESH]
 
     def legibility(self, model: str, attack: str) -> Legibility | None:
         """Return how much a model reads of what an attack draws; errors as for its cells.
@@ -172,7 +179,7 @@ class Cells:
         return legibility_of(cell, rows, asked=asked, measured=measured, limit=limit)
 
     def _result(self, case: Case, cell: Cell) -> CellResult:
-        found = self._read(case, cell)
+        found = self.read(case, cell)
         if not found.rows:
             raise NotMeasured(
                 f"{case.id}: the store has no response of model {cell.model!r}; run the same "
@@ -185,7 +192,8 @@ class Cells:
             )
         return found
 
-    def _read(self, case: Case, cell: Cell, draw: int = FIRST_RESPONSE) -> CellResult:
+    def read(self, case: Case, cell: Cell, draw: int = FIRST_RESPONSE) -> CellResult:
+        """Return what is stored of a case's cell, which may have no rows; errors as for `identity`."""
         planned, index = self.matrix.planned(case), self._index(cell, draw)
         first = draw == FIRST_RESPONSE
         further = self.matrix.further(case.scenario) if first else ()
@@ -199,8 +207,8 @@ class Cells:
             self.config.gate.unsafe_at,
             self.config.limits.channel,
             asked=self.store.asked(index, planned),
-            further=tuple(self._read(case, cell, number) for number in further),
-            plain=None if plain is None else self._read(plain, replace(cell, attack=plain.attack)),
+            further=tuple(self.read(case, cell, number) for number in further),
+            plain=None if plain is None else self.read(plain, replace(cell, attack=plain.attack)),
             margin=self.config.gate.entropy_margin,
         )
 

@@ -12,11 +12,12 @@ from uuid import uuid4
 
 import pytest
 
+from safemlrm.audit import audit_essentials
 from safemlrm.baselines import weaker
 from safemlrm.canary import Clipping, clippings, with_canaries
 from safemlrm.collection import needs
-from safemlrm.config import Config, load_config
-from safemlrm.errors import SafemlrmError
+from safemlrm.config import Attach, Config, load_config
+from safemlrm.errors import ConfigError, SafemlrmError
 from safemlrm.extension import gather
 from safemlrm.family import FIRST, Family, build_families
 from safemlrm.matrix import Matrix, build_matrix
@@ -24,9 +25,12 @@ from safemlrm.measure import measure
 from safemlrm.picture import Picture
 from safemlrm.plan import Plan, build_plan
 from safemlrm.reading import Cells, settings_key
+from safemlrm.release import facts_of, make_record, write_record
+from safemlrm.reporting import allure
 from safemlrm.reporting.curve import curves
 from safemlrm.reporting.markdown import markdown, write_markdown
 from safemlrm.reporting.outcome import Outcome, objections
+from safemlrm.reporting.page import publish
 from safemlrm.reporting.sight import shown
 from safemlrm.reporting.summary import (
     forget_summaries,
@@ -146,14 +150,24 @@ class Run:
             self._look(outcome)
             self._look_back(outcome)
             self._count(outcome)
+            self._audited(outcome)
             self._conclude(session, outcome, notes)
-            summary = summarise(outcome, self.config, self.families, self.matrix.dropped)
+            outcome.passed = session.exitstatus == pytest.ExitCode.OK
+            summary = summarise(outcome, self.config, self.families, self.matrix)
             outcome.summary = write_summary(summary, self.config.reports_path)
-            passed = session.exitstatus == pytest.ExitCode.OK
-            text = markdown(outcome, self.families, notes, passed=passed)
+            text = markdown(outcome, self.families, notes, full=self.config.report.attach == "full")
             write_markdown(text, self.config.reports_path)
+            facts = facts_of(outcome, self.families, notes)
+            record = make_record(self.reader, outcome.worst_first, facts)
+            write_record(record, self.config.reports_path)
+            results = allure.folder_of(session.config)
+            if results is not None:
+                allure.write_beside(results, outcome, self.config, replay=self.replay)
             progress = session.config.stash.get(PROGRESS, None)
-            write_run(progress.account() if progress else {}, self.config.reports_path)
+            account = progress.account() if progress else {}
+            write_run(account, self.config.reports_path)
+            cells = self.reader.cells
+            notes += publish(summary, account, outcome, self.families, cells, self.again)
         except SafemlrmError as error:
             notes.append(str(error))
             if session.exitstatus == pytest.ExitCode.OK:
@@ -180,6 +194,16 @@ class Run:
             found = measured_rates(self.reader.cells, self.families, selected)
             outcome.rates, outcome.terms = found
             outcome.curves = curves(outcome.rates, self.matrix.attacks)
+
+    def _audited(self, outcome: Outcome) -> None:
+        """Show the last audit of the judge, whether a limit asks for it or not."""
+        try:
+            outcome.audit = audit_essentials(self.config.audit_path)
+        except ConfigError:  # a limit that needs it has said so already, path and all
+            outcome.shortfalls.append(
+                f"{self.config.audit_path.name} cannot be read as an audit of the judge, so none is "
+                "shown; write it anew by `safemlrm audit LABELS`"
+            )
 
     def _conclude(self, session: pytest.Session, outcome: Outcome, notes: list[str]) -> None:
         if self.observe:
@@ -240,7 +264,14 @@ def open_run(config: pytest.Config, file: Path) -> Run:
 
     Raises `ConfigError` for every mistake a user can make in safety.toml and in what hooks return.
     """
-    settings = load_config(file, config.getoption("safety_profile"))
+    other: str | None = config.getoption("safety_candidates")
+    candidates = None if other is None else config.invocation_params.dir / other
+    settings = load_config(file, config.getoption("safety_profile"), candidates)
+    attach: Attach | None = config.getoption("safety_attach")
+    if attach is not None:
+        settings = settings.model_copy(
+            update={"report": settings.report.model_copy(update={"attach": attach})}
+        )
     matrix = build_matrix(settings, gather(config.pluginmanager))
     worker: dict[str, str] = getattr(config, "workerinput", {})
     return Run(
@@ -262,6 +293,7 @@ def _again(config: pytest.Config) -> str:
     for flag, name in (
         ("--safety-config", "safety_config"),
         ("--safety-profile", "safety_profile"),
+        ("--safety-candidates", "safety_candidates"),
     ):
         value: str | None = config.getoption(name)
         if value is not None:

@@ -1,4 +1,7 @@
-"""The nouns of the project (standard library only, all immutable)."""
+"""The nouns of the project (standard library only, all immutable).
+
+What prompts and models say is left out of every `repr`, which a failed assertion prints.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +23,7 @@ BASELINE = "baseline"
 class Image:
     """An encoded picture (PNG unless a data set says otherwise), identified by its bytes."""
 
-    data: bytes
+    data: bytes = field(repr=False)
 
     @cached_property
     def digest(self) -> str:
@@ -35,7 +38,7 @@ class Turn:
     Prompts are turns of the user; a judge's question may show what an assistant answered.
     """
 
-    text: str
+    text: str = field(repr=False)
     images: tuple[Image, ...] = ()
     role: Literal["user", "assistant"] = "user"
 
@@ -53,13 +56,13 @@ class Prompt:
     id: str
     scenario: str
     turns: tuple[Turn, ...]
-    phrase: str
+    phrase: str = field(repr=False)
     expectation: Expectation = "refuse"
     language: str = "en"
     source: str = "bundled"
-    forms: Mapping[str, Turn] = field(default_factory=dict)
-    prefill: str = ""
-    options: tuple[str, ...] = ()
+    forms: Mapping[str, Turn] = field(default_factory=dict, repr=False)
+    prefill: str = field(default="", repr=False)
+    options: tuple[str, ...] = field(default=(), repr=False)
     correct: int = 0
 
 
@@ -124,7 +127,7 @@ class Completion:
     """
 
     key: str
-    text: str
+    text: str = field(repr=False)
     finish: Literal["stop", "length", "filter"]
     prompt_tokens: int
     completion_tokens: int
@@ -144,9 +147,9 @@ class TraceState(StrEnum):
 class Response:
     """A completion's split into reasoning and answer; None where a channel does not exist."""
 
-    full: str
-    reasoning: str | None
-    answer: str | None
+    full: str = field(repr=False)
+    reasoning: str | None = field(repr=False)
+    answer: str | None = field(repr=False)
     state: TraceState
     prefilled: bool = False
     multiple: bool = False

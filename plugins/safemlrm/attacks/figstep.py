@@ -55,10 +55,11 @@ def render(phrase: str) -> Image:
 
     Raises `SafemlrmError` when the phrase does not fit into the picture.
     """
+    check_drawable("figstep", phrase, "bundled")
+
     from PIL import Image as Picture
     from PIL import ImageDraw
 
-    check_drawable("figstep", phrase, "bundled")
     lines = [*textwrap.wrap(phrase, WRAP), *ITEMS]
     font = typeface("bundled", FONT_SIZE)
     picture = Picture.new("RGB", (SIZE, SIZE), "white")

@@ -81,10 +81,11 @@ def instruction(phrase: str) -> str:
 @lru_cache(maxsize=4096)
 def render(heading: str, font: Font) -> Render:
     """Draw the heading over an empty list of three items: black on white, SIZE x SIZE pixels."""
+    check_drawable("figstep_original", heading, font)
+
     from PIL import Image as Picture
     from PIL import ImageDraw
 
-    check_drawable("figstep_original", heading, font)
     face = typeface(font, FONT_SIZE)
     # Grey, since a model is shown RGB anyway and three equal channels take three times as long.
     picture = Picture.new("L", (SIZE, SIZE), 255)

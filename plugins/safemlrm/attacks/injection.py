@@ -72,10 +72,11 @@ def page(document: str) -> Render:
 
     Raises `SafemlrmError` for more than MAX_HEIGHT and for characters the font does not have.
     """
+    check_drawable("prompt_injection", document, "bundled")
+
     from PIL import Image as Picture
     from PIL import ImageDraw
 
-    check_drawable("prompt_injection", document, "bundled")
     face = typeface("bundled", FONT_SIZE)
     lines = wrap(document, WIDTH - 2 * MARGIN, face.getlength)
     height = 2 * MARGIN + LINE_HEIGHT * len(lines)

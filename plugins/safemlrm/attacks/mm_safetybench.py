@@ -87,10 +87,11 @@ def typo(text: str, font: Font, attack: str) -> Render:
 
     Raises `SafemlrmError` for more than MAX_HEIGHT and for characters the font does not have.
     """
+    check_drawable(attack, text, font)
+
     from PIL import Image as Picture
     from PIL import ImageDraw
 
-    check_drawable(attack, text, font)
     face = typeface(font, FONT_SIZE)
     lines = wrap(text, WIDTH, face.getlength)
     height = LINE_HEIGHT * len(lines)

@@ -33,8 +33,14 @@ def font_digest(font: Font) -> str:
 
 @lru_cache(maxsize=16)
 def typeface(font: Font, size: int) -> FreeTypeFont:
-    """Return a font at a size in pixels; `ConfigError` where its file is not installed."""
-    from PIL import ImageFont
+    """Return a font at a size in pixels; `ConfigError` where its file, or Pillow, is not installed."""
+    try:
+        from PIL import ImageFont
+    except ModuleNotFoundError:
+        raise ConfigError(
+            'attacks that draw pictures need Pillow: pip install "pytest-safemlrm[hf]", or leave out '
+            "such attacks (figstep, mm_typo, ...)"
+        ) from None
 
     # The basic layout draws the same pixels whether or not a machine has a shaping library.
     layout = ImageFont.Layout.BASIC

@@ -2,10 +2,10 @@
 
 from safemlrm.audit.draw import draw
 from safemlrm.audit.estimates import Agreement, Audit, Build, Comparison, Standing, audit
-from safemlrm.audit.files import audit_text, judge_doubt
+from safemlrm.audit.files import audit_essentials, audit_text, judge_doubt
 from safemlrm.audit.labels import Label, LabelFile, append_label, read_labels
 from safemlrm.audit.pool import Judged, Labelled, match, pool_of, refuse_unknown, waiting
-from safemlrm.audit.showing import shown, spelled
+from safemlrm.audit.showing import shown, spelled, spelled_lines
 from safemlrm.audit.table import audit_lines
 
 __all__ = [
@@ -20,6 +20,7 @@ __all__ = [
     "Standing",
     "append_label",
     "audit",
+    "audit_essentials",
     "audit_lines",
     "audit_text",
     "draw",
@@ -30,5 +31,6 @@ __all__ = [
     "refuse_unknown",
     "shown",
     "spelled",
+    "spelled_lines",
     "waiting",
 ]

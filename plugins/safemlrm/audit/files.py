@@ -13,6 +13,7 @@ from typing import Any
 from safemlrm.audit.estimates import Audit, Standing
 from safemlrm.errors import ConfigError
 from safemlrm.metrics.agreement import Kappa, kappa_labels
+from safemlrm.types import ALL
 
 FORMAT_VERSION = 2
 
@@ -29,6 +30,23 @@ def _finite(data: Any) -> Any:
     if isinstance(data, list | tuple):
         return [_finite(value) for value in data]
     return None if isinstance(data, float) and not isfinite(data) else data
+
+
+def audit_essentials(path: Path) -> Mapping[str, Any] | None:
+    """Return what reports show of the last audit, None before there was one.
+
+    It is the audit without its tables a scenario. Raises `ConfigError` where it cannot be read.
+    """
+    data = _read(path)
+    if data is None:
+        return None
+    try:
+        shown = [a for a in data["agreements"] if a["scenario"] == ALL]
+        names = ("judge", "digest", "unsafe_at", "channel", "labels", "day")
+        lists = {name: data[name] for name in ("builds", "comparisons", "standings")}
+        return {**{name: data[name] for name in names}, "agreements": shown, **lists}
+    except (KeyError, TypeError) as error:
+        raise _unreadable(path, f"{type(error).__name__}: {error}") from None
 
 
 def judge_doubt(

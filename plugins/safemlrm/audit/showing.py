@@ -21,6 +21,11 @@ def spelled(text: str) -> str:
     return "".join(map(_seen, text))
 
 
+def spelled_lines(text: str) -> str:
+    """Return a text of our own that quotes strangers: line by line, every character shows."""
+    return "\n".join(map(spelled, text.split("\n")))
+
+
 def _seen(character: str) -> str:
     if unicodedata.category(character) not in UNSEEN:
         return character

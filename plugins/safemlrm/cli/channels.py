@@ -21,6 +21,7 @@ def channels(file: str, profile: str | None, pairs: tuple[str, ...], markdown: b
     from safemlrm.cli.opening import open_matrix
     from safemlrm.cli.prompts import aligned
     from safemlrm.reporting.channels import channel_rows, channel_table, parting_lines
+    from safemlrm.reporting.markdown import code
     from safemlrm.responses.store import Store
     from safemlrm.verdict import Reader
 
@@ -38,5 +39,5 @@ def channels(file: str, profile: str | None, pairs: tuple[str, ...], markdown: b
                 f"{file}: no case whose prompts should be refused; channels are of those"
             )
         rows = [*aligned(channel_rows(found)), *parting_lines(found)]
-        for line in channel_table(found) if markdown else rows:
+        for line in channel_table(found, code) if markdown else rows:
             click.echo(line)

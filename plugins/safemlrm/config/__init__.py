@@ -3,9 +3,10 @@
 from safemlrm.config.load import load_config
 from safemlrm.config.messages import suggest
 from safemlrm.config.model import Model, Reasoning, Script
-from safemlrm.config.schema import Budget, Config, MetricLimits, Override, Pair, Ray
+from safemlrm.config.schema import Attach, Budget, Config, MetricLimits, Override, Pair, Ray
 
 __all__ = [
+    "Attach",
     "Budget",
     "Config",
     "MetricLimits",

@@ -241,10 +241,13 @@ class Ray(Table):
     cpus: Annotated[float, Field(gt=0)] = 1.0
 
 
+Attach = Literal["none", "redacted", "full"]
+
+
 class Report(Table):
     """What reports may show of a model's responses, and where they are written."""
 
-    attach: Literal["none", "redacted", "full"] = "redacted"
+    attach: Attach = "redacted"
     folder: str = "reports"
 
 

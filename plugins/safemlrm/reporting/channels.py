@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
+from safemlrm.audit import spelled
 from safemlrm.channels import ByChannel
 from safemlrm.types import Estimate
 
@@ -17,8 +18,11 @@ def channel_rows(found: Iterable[ByChannel]) -> list[tuple[str, ...]]:
     return [HEAD, *(_row(cell) for cell in found)]
 
 
-def channel_table(found: Sequence[ByChannel]) -> list[str]:
-    """Return the table as Markdown with the ids below; nothing where no model reasons."""
+def channel_table(found: Sequence[ByChannel], quote: Callable[[str], str]) -> list[str]:
+    """Return the table as Markdown with the ids below; nothing where no model reasons.
+
+    Ids are somebody else's: `quote` keeps them from being markup.
+    """
     if not any(cell.reasons for cell in found):
         return []
     head, *rows = channel_rows(found)
@@ -29,7 +33,7 @@ def channel_table(found: Sequence[ByChannel]) -> list[str]:
         f"|{'---|' * len(head)}",
         *(f"| {' | '.join(row)} |" for row in rows),
         "",
-        *(f"- {line}" for line in parting_lines(found)),
+        *(f"- {quote(line)}" for line in parting_lines(found)),
     ]
 
 
@@ -57,4 +61,4 @@ def _rate(rate: Estimate) -> str:
 
 def _named(ids: Sequence[str]) -> str:
     more = f" and {len(ids) - NAMED} more" if len(ids) > NAMED else ""
-    return f"{', '.join(ids[:NAMED])}{more}"
+    return f"{', '.join(map(spelled, ids[:NAMED]))}{more}"

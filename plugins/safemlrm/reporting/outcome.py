@@ -11,6 +11,7 @@ from types import MappingProxyType
 
 import pytest
 
+from safemlrm.audit import spelled
 from safemlrm.canary import Clipping, Legibility
 from safemlrm.config import Config
 from safemlrm.family import Family
@@ -44,11 +45,13 @@ class Outcome:
     outdated: list[str] = field(default_factory=list)
     shortfalls: list[str] = field(default_factory=list)
     observed: bool = False
+    passed: bool = False
     rates: list[Rate] = field(default_factory=list)
     terms: dict[str, Terms] = field(default_factory=dict)
     summary: Path | None = None
     contract: Contract | None = None
     curves: list[Curve] = field(default_factory=list)
+    audit: Mapping[str, object] | None = None
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Collect from reports: they reach an xdist controller and a bare run alike."""
@@ -60,16 +63,30 @@ class Outcome:
             self.records.pop(report.nodeid, None)
             self.broken.pop(report.nodeid, None)
         if report.failed and "safety.broken" in found:
-            self.broken[report.nodeid] = str(found["safety.broken"])
+            self.broken[report.nodeid] = spelled(str(found["safety.broken"]))
         if report.when == "call" and "safety.decisions" in found:
             texts = json.loads(str(found["safety.decisions"]))
             self.records[report.nodeid] = [Record.from_json(text) for text in texts]
 
     @property
     def worst_first(self) -> list[Record]:
-        """Every decision once, largest excess over its limit first."""
+        """Every decision once: what did not pass before what did, largest excess over a limit first."""
         unique = {(r.subject, r.metric): r for records in self.records.values() for r in records}
-        return sorted(unique.values(), key=lambda r: (-r.excess, r.subject, r.metric))
+        return sorted(unique.values(), key=lambda r: (r.rank, -r.excess, r.subject, r.metric))
+
+    def place(self, test: str) -> tuple[int, float, str]:
+        """Return where a test stands by its worst decision; broken ones stand by their names."""
+        places = ((r.rank, -r.excess) for r in self.records.get(test, ()))
+        return *min(places, default=(0, 0.0)), test
+
+    @property
+    def headline(self) -> str:
+        """How the run ended, in a word or two: "passed" only where the exit code says so."""
+        if self.observed:
+            return "OBSERVED, nothing was gated"
+        if any(record.verdict is Verdict.FAIL for record in self.worst_first):
+            return "FAILED"
+        return "passed" if self.passed else "NOT PASSED"
 
     def without_base(self, pair: str) -> int:
         """Return how many comparisons of a pair had nothing to compare with."""

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import TypeAdapter
 
+from safemlrm.audit import spelled
 from safemlrm.decision import Decision, Measured
 from safemlrm.evidence import CellResult
 from safemlrm.limits import METRIC, Metric
@@ -21,6 +22,14 @@ from safemlrm.verdict import Evaluation, TierEvaluation
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
+RANKS = (
+    (Verdict.FAIL, Reason.NONE),
+    (Verdict.INCONCLUSIVE, Reason.MISSING),
+    (Verdict.INCONCLUSIVE, Reason.NOISE),
+    (Verdict.UNGATEABLE, Reason.NONE),
+    (Verdict.PASS, Reason.NONE),
+    (Verdict.NOT_APPLICABLE, Reason.NONE),
+)
 Cells = CellResult | tuple[CellResult, ...]
 
 
@@ -104,6 +113,13 @@ class Record:
         return " and ".join(part for part in self.subject if part != ALL)
 
     @property
+    def rank(self) -> int:
+        """The place of the verdict among all: what blocks a release first, what was not asked last."""
+        if self.verdict is Verdict.UNGATEABLE and self.saturated:
+            return len(RANKS)
+        return RANKS.index((self.verdict, self.reason))
+
+    @property
     def excess(self) -> float:
         """How far the value is beyond its limit; what lacks a value it needs comes first."""
         if self.verdict is Verdict.NOT_APPLICABLE:
@@ -134,16 +150,31 @@ class Record:
     @property
     def zones(self) -> str:
         """The limit, and the counts of bad prompts at which the decision passes and fails."""
-        least = "at least " if self.direction == "at_least" else ""
-        limit = f"limit {least}{percent(self.limit)}"
+        limit = self.bound
         if self.verdict is Verdict.UNGATEABLE:
             return f"{limit}: no result of {self.n} prompts could fail"
         if self.passes_to is None or self.fails_from is None:
             return limit
-        bad = f" {METRIC[self.metric].bad}" if least else ""
+        bad = f" {METRIC[self.metric].bad}" if self.direction == "at_least" else ""
         if self.passes_to < 0:
             return f"{limit}: {self.n} prompts cannot show it, fails from {self.fails_from}/{self.n}{bad}"
         return f"{limit}: passes to {self.passes_to}/{self.n}{bad}, fails from {self.fails_from}/{self.n}"
+
+    @property
+    def bound(self) -> str:
+        """The limit alone."""
+        least = "at least " if self.direction == "at_least" else ""
+        return f"limit {least}{percent(self.limit)}"
+
+    @property
+    def brief(self) -> str:
+        """The value in few words, for where there is no room for its interval."""
+        m = self.measured
+        if isnan(m.value):
+            return "no value"
+        if METRIC[self.metric].kind in ("paired", "coupling", "rise"):
+            return f"{m.value * 100:+.1f} points"
+        return f"{m.value:.1%} ({m.part}/{m.whole})"
 
     @property
     def against(self) -> str:
@@ -194,7 +225,11 @@ def percent(rate: float) -> str:
 
 
 def plain(item: DataclassInstance) -> dict[str, Any]:
-    """Return an object as JSON-ready data for other programs: no NaN, no infinity, but null."""
+    """Return an object as JSON-ready data for other programs: no NaN, no infinity, but null.
+
+    Control characters and halves of characters are spelled out, so that any parser and terminal can
+    show what it reads.
+    """
     data: dict[str, Any] = _finite(asdict(item))
     return data
 
@@ -204,6 +239,8 @@ def _finite(data: Any) -> Any:
         return {key: _finite(value) for key, value in data.items()}
     if isinstance(data, list | tuple):
         return [_finite(value) for value in data]
+    if type(data) is str:  # an enumeration is ours
+        return spelled(data)
     return None if isinstance(data, float) and not isfinite(data) else data
 
 
@@ -236,7 +273,7 @@ def _record(evaluation: Evaluation | TierEvaluation, decision: Decision) -> Reco
         reason=decision.reason,
         limit=float(h.limit.value),
         direction=h.limit.direction,
-        origin=h.limit.origin,
+        origin=spelled(h.limit.origin),
         level=h.level,
         n=h.n,
         passes_to=h.zones.passes_to if h.zones else None,
@@ -301,7 +338,7 @@ def _worst(cells: list[CellResult], metric: Metric, most: int = 3) -> tuple[str,
         for row in cell.rows
         if cell.outcome(metric.bad)(row)
     ]
-    return tuple(prompt for _, prompt in sorted(found)[:most])
+    return tuple(spelled(prompt) for _, prompt in sorted(found)[:most])
 
 
 def _rate(part: int, whole: int) -> str:

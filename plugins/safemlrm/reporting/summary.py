@@ -14,7 +14,9 @@ from safemlrm.config import Config
 from safemlrm.errors import SafemlrmError
 from safemlrm.family import FIRST, Family
 from safemlrm.limits import METRICS
+from safemlrm.matrix import Matrix
 from safemlrm.reading import Cells
+from safemlrm.reporting.configured import configured, not_run
 from safemlrm.reporting.outcome import Outcome, judged_by, objections, partial
 from safemlrm.reporting.record import plain
 from safemlrm.reporting.sight import legibility_data
@@ -26,14 +28,12 @@ def summarise(
     outcome: Outcome,
     config: Config,
     families: Mapping[str, Family],
-    dropped: Mapping[str, int],
+    matrix: Matrix,
 ) -> dict[str, Any]:
-    """Return the content of summary.json: settings, family, decisions; no times and no paths.
-
-    `dropped` are the rows each scenario left out for a missing picture.
-    """
+    """Return the content of summary.json: settings, family, decisions; no times and no paths."""
     records = outcome.worst_first
     return {
+        **configured(config, matrix),
         "format": SUMMARY_FORMAT,
         "profile": config.profile,
         "observed": outcome.observed,
@@ -49,7 +49,8 @@ def summarise(
         "pictures": [plain(picture) for picture in outcome.pictures],
         "legibility": [legibility_data(found) for found in outcome.legibility],
         "clipped": {found.attack: found.clipped for found in outcome.clippings},
-        "dropped": dict(dropped),
+        "not_run": not_run(records, families),
+        "audit": outcome.audit,
         "broken": dict(sorted(outcome.broken.items())),
         "judge": outcome.contract and plain(outcome.contract),
         "judge_paths": judged_by(records),
@@ -125,7 +126,7 @@ def write_summary(summary: Mapping[str, Any], folder: Path) -> Path:
 
 def forget_summaries(folder: Path) -> None:
     """Remove the summaries of an earlier run."""
-    for name in ("summary.json", "summary.md"):
+    for name in ("summary.json", "summary.md", "index.html", "release-record.json"):
         with suppress(OSError):
             (folder / name).unlink()
 

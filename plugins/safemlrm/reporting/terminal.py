@@ -2,26 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from math import isnan
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from time import monotonic
 
 import pytest
 
+from safemlrm.audit import spelled
 from safemlrm.config import Config
 from safemlrm.family import Family
 from safemlrm.matrix import Matrix
-from safemlrm.metrics.paired import Difference, Ratio
-from safemlrm.picture import Picture
-from safemlrm.reporting.contract import contract_lines
-from safemlrm.reporting.outcome import Outcome, partial
+from safemlrm.reporting.closing import Sheet, again_command, closing_lines, room_of, written
+from safemlrm.reporting.outcome import Outcome
+from safemlrm.reporting.phrases import cut
 from safemlrm.reporting.record import Record
-from safemlrm.reporting.sight import sight_lines
-from safemlrm.reporting.warning import warning_list
-from safemlrm.types import Estimate, Verdict
 
-ROWS = 30
-COLOURS = {Verdict.PASS: "green", Verdict.FAIL: "red"}
+LOG = 120
+ID = 40
+EXPLAINED = 5
+"""So many failed gates are explained at length; the closing table shows more."""
 
 
 def header(config: Config, matrix: Matrix, families: Mapping[str, Family]) -> list[str]:
@@ -110,125 +110,74 @@ class TerminalProgress:
         if self._reporter is not None:
             self._reporter.ensure_newline()
             who = f"measuring {self._model}" if self._model else "safety"
-            self._reporter.write_line(f"{who}: {text}", **markup)
+            self._reporter.write_line(spelled(f"{who}: {text}"), **markup)
             self._reporter.flush()
 
 
-def table(records: Sequence[Record]) -> list[tuple[str, Verdict]]:
-    """Return the closing table, worst first, as (line, verdict)."""
-    shown = records[:ROWS]
-    columns = [(r.headline, r.title, r.label, r.observed) for r in shown]
-    widths = [max(map(len, column)) for column in zip(*columns, strict=True)]
-    lines = []
-    for record, cells in zip(shown, columns, strict=True):
-        text = "  ".join(f"{cell:<{width}}" for cell, width in zip(cells, widths, strict=True))
-        lines.append((f"{text}  {record.zones}  {record.against}".rstrip(), record.verdict))
-    return lines
+def columns(reporter: pytest.TerminalReporter) -> int:
+    """Return how wide lines may be: as the terminal or COLUMNS says; a log that is neither is wide."""
+    width = reporter.config.get_terminal_writer().fullwidth
+    return width if reporter.isatty or "COLUMNS" in os.environ else max(width, LOG)
+
+
+@contextmanager
+def bounded(reporter: pytest.TerminalReporter, outcome: Outcome) -> Iterator[list[str]]:
+    """Let pytest explain the worst gates and broken tests only, and yield the others' node ids.
+
+    Five hundred failed cases would bury what a person came for. With -v nothing is left out, and the
+    counts of the last line always hold all.
+    """
+    kept = {kind: list(reporter.stats.get(kind, ())) for kind in ("failed", "error")}
+    hidden: list[str] = []
+    if reporter.verbosity <= 0:
+        for kind, reports in kept.items():
+            ours = [
+                r for r in reports if r.nodeid in outcome.selected and isinstance(r.longrepr, str)
+            ]
+            ours.sort(key=lambda report: outcome.place(report.nodeid))
+            late = {id(report) for report in ours[EXPLAINED:]}
+            if late:
+                reporter.stats[kind] = [report for report in reports if id(report) not in late]
+                hidden += [report.nodeid for report in ours[EXPLAINED:]]
+    try:
+        yield hidden
+    finally:
+        reporter.stats.update({kind: reports for kind, reports in kept.items() if reports})
+
+
+def sheet_of(
+    reporter: pytest.TerminalReporter, config: Config, again: str, hidden: int = 0
+) -> Sheet:
+    """Return what the closing section is written for, in this terminal and after this run."""
+    folder = config.reports_path
+    return Sheet(
+        width=columns(reporter),
+        room=room_of(reporter.verbosity),
+        again=again,
+        files=written(folder, os.path.relpath(folder, reporter.config.invocation_params.dir)),
+        hidden=hidden,
+        full=config.report.attach == "full",
+    )
 
 
 def closing(
     reporter: pytest.TerminalReporter,
     outcome: Outcome,
     families: Mapping[str, Family],
-    again: str,
-    notes: Iterable[str],
+    notes: Sequence[str],
+    sheet: Sheet,
 ) -> None:
     """Write the closing section: the table, what repeats its first line, and what to know beside it."""
-    records = outcome.worst_first
     reporter.section("safety: worst first, by distance beyond the limit")
-    for line, verdict in table(records):
-        reporter.write_line(line, **{COLOURS.get(verdict, "yellow"): True})
-    if len(records) > ROWS:
-        reporter.write_line(f"... {len(records) - ROWS} more in summary.json")
-    if records and records[0].verdict is not Verdict.PASS:
-        reporter.write_line(f"again: {again_command(records[0], again)}")
-    for model, identity in outcome.identities.items():
-        reporter.write_line(f"model {model}: {identity.digest[:12]}")
-    if outcome.screened:
-        reporter.write_line("PASS means: screened by rules, the judge of this run")
-    counts = ", ".join(f"{number} {verdict}" for verdict, number in outcome.verdicts.items())
-    reporter.write_line(f"decisions: {counts or 'none'}; broken tests: {len(outcome.broken)}")
-    for picture in outcome.pictures:
-        for line in picture_lines(picture):
-            reporter.write_line(line)
-    for line in [*contract_lines(outcome), *sight_lines(outcome)]:
-        reporter.write_line(line)
-    for line in warning_lines(records, families):
-        reporter.write_line(line, yellow=True)
-    for shortfall in partial(outcome, families):
-        reporter.write_line(f"PARTIAL: {shortfall}", yellow=True)
-    for note in notes:
-        reporter.write_line(note, red=True)
-
-
-def warning_lines(records: Sequence[Record], families: Mapping[str, Family]) -> list[str]:
-    """Return what did not fail and is still worth a look; empty when nothing is."""
-    found = warning_list(records, families)
-    head = f"warning list, {len(found)} decisions that did not fail (Benjamini-Hochberg, 10%):"
-    lines = [f"  {r.title}: {r.label} {r.observed}, {r.zones}" for r in found]
-    return [head, *lines] if found else []
-
-
-def picture_lines(picture: Picture) -> list[str]:
-    """Return a pair's tax, blind spots and coupling, each with its interval."""
-    lines = []
-    if picture.tax is not None:
-        tax = picture.tax
-        lines.append(
-            f"{picture.pair}: ASR {tax.base.value:.1%} -> {tax.candidate.value:.1%}, "
-            f"reasoning tax {points(tax.difference)}, {times(tax.ratio)}"
-        )
-        blind = sorted((s for s in tax.spots if s.blind), key=lambda s: -s.standout.value)
-        lines += [
-            f"  blind spot {spot.scenario}: ASR {spot.base.value:.1%} -> {spot.candidate.value:.1%}, "
-            f"tax {points(spot.tax)}, {points(spot.standout)} beyond the other scenarios"
-            for spot in blind
-        ]
-        if not blind and len(tax.spots) > 1:
-            lines.append("  no blind spot: no scenario's tax stands out from the others'")
-    for model in picture.coupling:
-        lines.append(
-            f"  {model.model}: self-correction {share(model.self_correction)}, "
-            f"escape {share(model.escape)}, leak {share(model.leak)}, "
-            f"coupling {points(model.coupling)}"
-        )
-    return lines
-
-
-def points(difference: Difference) -> str:
-    """Write a difference of rates with its interval."""
-    if isnan(difference.value):
-        return "not defined"
-    low, high = difference.low * 100, difference.high * 100
-    return f"{difference.value * 100:+.1f} points [{low:+.1f}, {high:+.1f}]"
-
-
-def times(ratio: Ratio) -> str:
-    """Write a ratio of rates with its interval, or what is known of it."""
-    if ratio.lower_bound_only:
-        return f"at least {ratio.low:.1f} times"
-    if isnan(ratio.value):
-        return "no ratio"
-    return f"{ratio.value:.1f} times [{ratio.low:.1f}, {ratio.high:.1f}]"
-
-
-def share(rate: Estimate) -> str:
-    """Write a share with what it is made of and its interval."""
-    if not rate.n:
-        return "none (0/0)"
-    return f"{rate.value:.1%} ({rate.successes}/{rate.n}) [{rate.low:.1%}, {rate.high:.1%}]"
-
-
-def again_command(record: Record, command: str) -> str:
-    """Return the command that decides one subject again from the store."""
-    return f'{command} -m "{record.expression}" --safety-replay'
+    for line in closing_lines(outcome, families, notes, sheet):
+        reporter.write_line(line.text, **({line.colour: True} if line.colour else {}))
 
 
 def failure_text(record: Record, again: str) -> str:
     """Return one screen on a decision that did not pass; ids only, no model output."""
-    cut = f"score >= {record.unsafe_at}, {record.channel}"
+    rule = f"score >= {record.unsafe_at}, {record.channel}"
     lines = [
-        f"{record.label} {record.observed}  ({cut})  {record.zones}",
+        f"{record.label} {record.observed}  ({rule})  {record.zones}",
         f"  verdict {record.headline}",
         f"  case    {record.title}   limit from {record.origin}",
     ]
@@ -239,6 +188,7 @@ def failure_text(record: Record, again: str) -> str:
     if record.unaudited:
         lines.append(f"  judge   {record.unaudited}")
     if record.worst:
-        lines.append(f"  worst   {', '.join(record.worst)} (ids only; responses stay in the store)")
+        ids = ", ".join(cut(name, ID) for name in record.worst)
+        lines.append(f"  worst   {ids} (ids only; responses stay in the store)")
     lines.append(f"  again   {again_command(record, again)}")
-    return "\n".join(lines)
+    return "\n".join(map(spelled, lines))

@@ -20,8 +20,10 @@ from safemlrm.prompts import Scenario
 from safemlrm.responses.scoring import Scorer
 from safemlrm.types import Case
 
-SUMMARY_FORMAT = 1
+SUMMARY_FORMAT = 2
 """The format of summary.json: kept where it is read, which is below where it is written."""
+READABLE = (1, SUMMARY_FORMAT)
+"""Formats whose rates and instrument are read; 2 only says more beside them."""
 
 Cell = tuple[Case, Metric]
 """What has a limit, and so a history."""
@@ -149,7 +151,7 @@ def read_run(name: str, text: str) -> Run:
         version = data["format"]
     except (ValueError, TypeError, KeyError):
         raise SafemlrmError(f"{name}: not the summary.json of a run") from None
-    if version != SUMMARY_FORMAT or not {"rates", "instrument"} <= set(data):
+    if version not in READABLE or not {"rates", "instrument"} <= set(data):
         raise SafemlrmError(
             f"{name}: written by another version (format {version!r} here, {SUMMARY_FORMAT} with rates "
             "expected); run once more with --safety-replay"

@@ -47,8 +47,13 @@ def accept_release(folder: Path) -> None:
 
 @pytest.mark.parametrize(("rate", "code", "verdict"), [(0.03, 0, "PASS"), (0.6, 1, "FAIL")])
 def test_the_next_release_is_compared_with_the_accepted_one(
-    pytester: pytest.Pytester, rate: float, code: int, verdict: str
+    pytester: pytest.Pytester,
+    monkeypatch: pytest.MonkeyPatch,
+    rate: float,
+    code: int,
+    verdict: str,
 ) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
     accept_release(pytester.path)
     write(pytester.path, "next", rate)
     pytester.makepyfile(test_release=TEST)

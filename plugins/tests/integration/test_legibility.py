@@ -43,7 +43,7 @@ def test_a_model_that_reads_passes_and_its_legibility_is_shown(project: Project)
         "figstep",
         12,
     )
-    assert "- legibility of figstep to candidate" in markdown(project)
+    assert "- `legibility of figstep to candidate" in markdown(project)
 
 
 def test_a_blind_model_is_inconclusive_in_every_report(project: Project) -> None:

@@ -37,7 +37,7 @@ def test_nothing():
 
 
 def headline(project: Project) -> str:
-    return (project.path / "reports/summary.md").read_text("utf-8").splitlines()[0]
+    return (project.path / "reports/summary.md").read_text("utf-8").splitlines()[1]
 
 
 @pytest.mark.parametrize("test", [XFAIL, CAUGHT], ids=["xfail", "caught"])
@@ -118,5 +118,5 @@ def test_a_replay_finds_its_store_after_a_change_of_batch_size(project: Project)
 def test_the_models_that_were_judged_are_named(project: Project) -> None:
     project.write(safety_toml(candidate="unsafe = 0.0"), GATE)
     result = project.run()
-    assert said(result, "^model candidate: [0-9a-f]{12}$")
+    assert said(result, "^models: candidate [0-9a-f]{12}$")
     assert set(project.summary["models"]) == {"candidate"}

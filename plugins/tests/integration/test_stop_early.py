@@ -70,7 +70,10 @@ def asked(result: pytest.RunResult, model: str) -> int:
     return int(found[1])
 
 
-def test_decided_cells_leave_and_the_verdicts_stay(project: Project) -> None:
+def test_decided_cells_leave_and_the_verdicts_stay(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
     early = run(project, "early", MORE)
     first = decisions(project.path)
     full = run(project, "full", MORE)

@@ -45,11 +45,6 @@ prompts = 20
 [limits]
 asr = 0.5
 """
-STAND_IN = {
-    "__init__.py": "from fixtures.fake_vllm import LLM, SamplingParams\n",
-    "lora/__init__.py": "",
-    "lora/request.py": "from fixtures.fake_vllm import LoRARequest\n",
-}
 
 
 @pytest.fixture
@@ -256,10 +251,7 @@ def test_what_a_generation_config_asks_is_done_or_refused(
 def test_a_gate_over_it_is_that_over_transformers(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name, text in STAND_IN.items():
-        file = tmp_path / "stand_in/vllm" / name
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(text)
+    fake_vllm.install(tmp_path / "stand_in")
     places = [str(tmp_path / "stand_in"), str(REPOSITORY)]
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(places))
     seen = []

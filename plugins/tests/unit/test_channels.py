@@ -42,7 +42,7 @@ def test_a_model_without_a_trace_has_no_reasoning_and_none_is_made_up() -> None:
         *("model", "fraud", "direct", "none"),
         *("50.0% (1/2) [1.3%, 98.7%]", "50.0% (1/2) [1.3%, 98.7%]", "-", "-"),
     )
-    assert channel_table([found]) == []
+    assert channel_table([found], str) == []
 
 
 def test_benign_cells_are_left_out_and_many_ids_are_shortened() -> None:

@@ -41,7 +41,19 @@ LAYERS = [
     {"watch", "preflight", "court"},
     {"measure", "verdict", "imports"},
     {"reporting"},
-    {"state", "collection", "session", "fixtures", "plugin", "hookspecs", "cli", "__init__"},
+    {"release"},
+    {"compare"},
+    {
+        "state",
+        "collection",
+        "session",
+        "fixtures",
+        "plugin",
+        "hookspecs",
+        "cli",
+        "starter",
+        "__init__",
+    },
 ]
 # One layer whose modules see one another: they are the pytest side, wired together.
 OPEN = LAYERS[-1]

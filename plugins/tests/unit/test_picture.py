@@ -10,7 +10,7 @@ import pytest
 
 from safemlrm.evidence import CellResult
 from safemlrm.picture import draw
-from safemlrm.reporting.terminal import picture_lines
+from safemlrm.reporting.phrases import picture_lines
 from safemlrm.responses.store import Row, Scored
 from safemlrm.types import Cell, Expectation, Score, TraceState
 

@@ -151,7 +151,7 @@ def rate(**changes: object) -> list[dict[str, object]]:
 @pytest.mark.parametrize(
     ("changes", "line"),
     [
-        ({"format": 2}, r"written by another version \(format 2 here, 1 with rates expected\)"),
+        ({"format": 3}, r"written by another version \(format 3 here, 2 with rates expected\)"),
         ({"rates": []}, "this run measured no cell"),
         ({"rates": None}, r"not a summary\.json: rates cannot be read$"),
         ({"rates": rate(bad="many")}, r"not a summary\.json: rates\.0\.bad cannot be read$"),

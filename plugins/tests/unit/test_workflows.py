@@ -1,0 +1,188 @@
+"""The workflows: sound by two linters, and a pull request does not choose how it is judged."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml  # type: ignore[import-untyped]  # no stubs come with it
+
+from safemlrm.starter import workflow_files
+
+ROOT = Path(__file__).parents[3]
+OWN = sorted((ROOT / ".github/workflows").glob("*.yml"))
+REUSABLE = ".github/workflows/safety-gate.yml"
+TAKES = "Take what decides from the base branch"
+COMMENTS = "Write the comment, or write it anew"
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """What `safemlrm init --github` writes, and this repository's own."""
+    folder = tmp_path_factory.mktemp("repository")
+    for name, text in workflow_files("gates/new one", "pytest-safemlrm[hf]==1.0").items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text, "utf-8")
+    return [*OWN, *sorted((folder / ".github/workflows").glob("*.yml"))]
+
+
+def run(*command: str | Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([*map(str, command)], capture_output=True, text=True, check=False)
+
+
+def test_they_follow_the_schema_of_github(written: list[Path]) -> None:
+    schema = ("--builtin-schema", "vendor.github-workflows")
+    done = run(sys.executable, "-m", "check_jsonschema", *schema, *written)
+    assert done.returncode == 0, done.stdout
+
+
+def test_they_have_no_known_weakness(written: list[Path]) -> None:
+    zizmor = Path(sys.executable).with_name("zizmor")
+    done = run(zizmor, "--offline", "--no-progress", "--min-severity", "medium", *written)
+    assert done.returncode == 0, done.stdout
+
+
+def load(file: Path) -> dict[str, Any]:
+    data: dict[str, Any] = yaml.safe_load(file.read_text("utf-8"))
+    return data
+
+
+def test_every_action_is_pinned_by_its_commit(written: list[Path]) -> None:
+    used = [
+        step["uses"]
+        for file in written
+        for job in load(file)["jobs"].values()
+        for step in job.get("steps", ())
+        if "uses" in step
+    ]
+    assert len(used) > 8
+    assert [action for action in used if len(action.partition("@")[2]) != 40] == []
+
+
+def test_what_is_called_is_given_what_it_takes(written: list[Path]) -> None:
+    reusable: dict[object, Any] = yaml.safe_load((ROOT / REUSABLE).read_text("utf-8"))
+    inputs = reusable[True]["workflow_call"]["inputs"]  # `on` is true in YAML 1.1
+    jobs = [job for file in written for job in load(file)["jobs"].values()]
+    calls = [job for job in jobs if job.get("uses") == f"./{REUSABLE}"]
+    assert len(calls) == 2
+    assert all(job["with"].keys() <= inputs.keys() for job in calls)
+
+
+def steps() -> Mapping[str, Mapping[str, Any]]:
+    jobs = load(ROOT / REUSABLE)["jobs"].values()
+    return {step["name"]: step for job in jobs for step in job["steps"] if "name" in step}
+
+
+@pytest.fixture
+def pull(tmp_path: Path) -> Path:
+    """A pull request's checkout, with that of its base branch inside."""
+    for place, limit in (("", "0.9"), (".safety-base/", "0.1")):
+        for name in ("safety.toml", "test_release.py", "reports/baselines/r1.json"):
+            file = tmp_path / f"{place}gate" / name
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(f"{name} {limit}", "utf-8")
+    (tmp_path / "gate/conftest.py").write_text("raise SystemExit(0)", "utf-8")
+    (tmp_path / "gate/model.py").write_text("the model's own code", "utf-8")
+    (tmp_path / "temporary").mkdir()
+    return tmp_path
+
+
+def take(pull: Path) -> subprocess.CompletedProcess[str]:
+    """Run the step as the workflow does."""
+    environment = {
+        "PATH": os.environ["PATH"],
+        "CONFIG": "safety.toml",
+        "PROTECTED": "conftest.py test_release.py\nreports/baselines reports/audit.json",
+        "CHECKOUT": str(pull / ".safety-base"),
+        "BASE": str(pull / ".safety-base/gate"),
+        "RUNNER_TEMP": str(pull / "temporary"),
+    }
+    return subprocess.run(
+        ["bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", steps()[TAKES]["run"]],
+        cwd=pull / "gate",
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+
+
+def test_a_pull_request_is_judged_by_the_base_branch(pull: Path) -> None:
+    done = take(pull)
+    texts = {
+        str(path.relative_to(pull)): path.read_text("utf-8")
+        for path in pull.rglob("*")
+        if path.is_file()
+    }
+    assert texts == {
+        "gate/safety.toml": "safety.toml 0.1",
+        "gate/test_release.py": "test_release.py 0.1",
+        "gate/reports/baselines/r1.json": "reports/baselines/r1.json 0.1",
+        "gate/model.py": "the model's own code",
+        "temporary/candidates.toml": "safety.toml 0.9",
+    }
+    told = ["safety.toml", "conftest.py", "test_release.py", "reports/baselines"]
+    assert [line.split()[0] for line in done.stdout.splitlines()] == [
+        f"::warning::{name}" for name in told
+    ]
+
+
+def test_what_is_the_same_is_not_told(pull: Path) -> None:
+    for name in ("safety.toml", "test_release.py", "reports/baselines/r1.json"):
+        (pull / "gate" / name).write_bytes((pull / ".safety-base/gate" / name).read_bytes())
+    (pull / "gate/conftest.py").unlink()
+    assert take(pull).stdout == ""
+
+
+def test_the_first_gate_decides_by_itself_and_says_so(pull: Path) -> None:
+    (pull / ".safety-base/gate/safety.toml").unlink()
+    assert "this first gate decides by the pull request's own" in take(pull).stdout
+    assert (pull / "gate/safety.toml").read_text("utf-8") == "safety.toml 0.9"
+    assert not (pull / "temporary/candidates.toml").exists()
+
+
+GH = """#!/usr/bin/env bash
+case "$*" in
+*--paginate*) echo "$EARLIER" ;;
+*) echo "$*" > asked; cp comment.md sent ;;
+esac
+"""
+
+
+@pytest.mark.parametrize(
+    ("earlier", "asked"), [("", "--method POST here/comments"), ("7", "--method PATCH all/7")]
+)
+def test_it_keeps_one_comment(tmp_path: Path, earlier: str, asked: str) -> None:
+    (tmp_path / "gh").write_text(GH, "utf-8")
+    (tmp_path / "gh").chmod(0o755)
+    (tmp_path / "downloaded").mkdir()
+    (tmp_path / "downloaded/summary.md").write_text("é" * 40_000, "utf-8")
+    environment = {
+        "PATH": f"{tmp_path}:{os.environ['PATH']}",
+        "COMMENTS": "here/comments",
+        "COMMENT": "all",
+        "MARKER": "<!-- mine -->",
+        "EARLIER": earlier,
+    }
+    subprocess.run(
+        ["bash", "-e", "-c", steps()[COMMENTS]["run"]], cwd=tmp_path, env=environment, check=True
+    )
+    assert asked in (tmp_path / "asked").read_text("utf-8")
+    sent = (tmp_path / "sent").read_text("utf-8")
+    assert sent.startswith("<!-- mine -->\né")
+    assert 30_000 < len(sent) <= 65_536
+
+
+def test_no_key_for_forks_and_no_rights_for_their_code() -> None:
+    workflow = load(ROOT / REUSABLE)
+    assert workflow["permissions"] == {}
+    assert workflow["jobs"]["gate"]["permissions"] == {"contents": "read"}
+    assert workflow["jobs"]["comment"]["permissions"] == {"pull-requests": "write"}
+    key = steps()["Gate"]["env"]["OPENAI_API_KEY"]
+    assert key == ("${{ !github.event.pull_request.head.repo.fork && secrets.api-key || '' }}")
+    assert (ROOT / REUSABLE).read_text("utf-8").count("secrets.") == 1
