@@ -17,7 +17,7 @@ from safemlrm.canary import Clipping, clippings, with_canaries
 from safemlrm.collection import needs
 from safemlrm.config import Config, load_config
 from safemlrm.errors import SafemlrmError
-from safemlrm.extension import gather
+from safemlrm.extension import defended, gather
 from safemlrm.family import FIRST, Family, build_families
 from safemlrm.matrix import Matrix, build_matrix
 from safemlrm.measure import measure
@@ -238,8 +238,9 @@ def open_run(config: pytest.Config, file: Path) -> Run:
 
     Raises `ConfigError` for every mistake a user can make in safety.toml and in what hooks return.
     """
-    settings = load_config(file, config.getoption("safety_profile"))
-    matrix = build_matrix(settings, gather(config.pluginmanager))
+    extensions = gather(config.pluginmanager)
+    settings = defended(load_config(file, config.getoption("safety_profile")), extensions)
+    matrix = build_matrix(settings, extensions)
     worker: dict[str, str] = getattr(config, "workerinput", {})
     return Run(
         config=settings,

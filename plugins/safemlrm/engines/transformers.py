@@ -14,7 +14,9 @@ from jinja2 import TemplateError
 from safemlrm.config import Model
 from safemlrm.engines.batch_size import BatchSize
 from safemlrm.engines.checkpoint import Checkpoint, load
+from safemlrm.engines.defence import build_defence
 from safemlrm.engines.folder import files_of
+from safemlrm.engines.guarding import Guard
 from safemlrm.engines.identity import decoding_of
 from safemlrm.engines.images import pictures_of
 from safemlrm.engines.open_turn import TraceCloses, continuation, encode_begun
@@ -44,6 +46,7 @@ class TransformersEngine:
         found = files_of(model, folder)
         check_files(found)
         self._checkpoint: Checkpoint = load(model, found, device, self._decoding)
+        self._guard = _guard(model, folder, self._checkpoint)
 
     def generate(self, requests: list[Request]) -> Iterator[Completion]:
         """Answer in batches of at most `batch_size` requests of one kind: equally many pictures.
@@ -115,7 +118,10 @@ class TransformersEngine:
                 **inputs,
                 generation_config=checkpoint.generation,
                 logits_processor=sampler(
-                    self._decoding, [draft.seed for draft in drafts], checkpoint.device
+                    self._decoding,
+                    [draft.seed for draft in drafts],
+                    checkpoint.device,
+                    self._guard,
                 ),
                 stopping_criteria=[closes] if closes else None,
                 custom_generate=dropping(checkpoint.network),
@@ -193,6 +199,15 @@ class TransformersEngine:
             texts, add_special_tokens=not written, padding=True, return_tensors="pt"
         )
         return inputs.to(checkpoint.device)
+
+
+def _guard(model: Model, folder: Path, checkpoint: Checkpoint) -> Guard | None:
+    """Return what lets the model's defence see each step; None for a model without one."""
+    if model.defence is None:
+        return None
+    network = checkpoint.network
+    rescorer = build_defence(model.defence, folder, network, checkpoint.tokenizer)
+    return Guard(model.defence.kind, network, rescorer)
 
 
 def _encode_unbegun(checkpoint: Checkpoint, conversations: list[Conversation]) -> Any:
