@@ -80,6 +80,7 @@ def defence_digest(defence: Defence, folder: Path) -> str:
     said = {
         "place": place,
         "source": source_digest(place),
+        "engine": _source("guarding.py"),
         "options": defence.options,
         "weights": None if weights is None else _contents(weights),
     }
@@ -94,8 +95,7 @@ def source_digest(place: str) -> str:
     module, _, attribute = place.partition(":")
     top = module.partition(".")[0]
     if place in BUILTIN.values():
-        own = Path(__file__).with_name(f"{module.rpartition('.')[2]}.py")
-        return hashlib.sha256(own.read_bytes()).hexdigest()
+        return _source(f"{module.rpartition('.')[2]}.py")
     spec = find_spec(top) if top and attribute else None
     if spec is None:
         raise ConfigError(
@@ -129,6 +129,12 @@ def build_defence(defence: Defence, folder: Path, network: Any, tokenizer: Any) 
             "new scores"
         )
     return made
+
+
+def _source(name: str) -> str:
+    """Digest a module beside this one, whatever the line endings it was installed with."""
+    text = Path(__file__).with_name(name).read_text("utf-8")
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _contents(root: Path, pattern: str = "*") -> list[tuple[str, str]]:

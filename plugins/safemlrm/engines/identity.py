@@ -43,7 +43,6 @@ SOURCES = {
     "transformers": (
         "adapter.py",
         "checkpoint.py",
-        "guarding.py",
         "images.py",
         "open_turn.py",
         "processors.py",
