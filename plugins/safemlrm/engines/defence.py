@@ -96,7 +96,12 @@ def source_digest(place: str) -> str:
     top = module.partition(".")[0]
     if place in BUILTIN.values():
         return _source(f"{module.rpartition('.')[2]}.py")
-    spec = find_spec(top) if top and attribute else None
+    # "__main__" is another program where the model runs.
+    named = attribute and top not in ("", "__main__")
+    try:
+        spec = find_spec(top) if named else None
+    except ValueError:  # a module that was made here and lies nowhere
+        spec = None
     if spec is None:
         raise ConfigError(
             f'defence: no module {top!r} for {place!r}; expected "module:attribute" of one that can be '

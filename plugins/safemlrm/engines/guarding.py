@@ -9,6 +9,7 @@ import torch
 from transformers import LogitsProcessor
 
 from safemlrm.engines.defence import Rescorer
+from safemlrm.engines.memory import is_out_of_memory
 from safemlrm.errors import EngineError
 
 
@@ -36,10 +37,8 @@ class Guard(LogitsProcessor):
                 f"defence {self._kind!r}: the network's head was not read for these scores, so there "
                 "are no hidden states to judge by"
             )
-        given = self._rescorer.rescore(scores.float(), self._hidden, input_ids)
-        self._hidden = (
-            None  # a step that the head is not read for must not be judged by the last one
-        )
+        given = self._asked(scores.float(), self._hidden, input_ids)
+        self._hidden = None  # or a step that the head is not read for would be judged by this one
         if not isinstance(given, torch.Tensor) or given.shape != scores.shape:
             raise EngineError(
                 f"defence {self._kind!r}: rescore returned {_shape(given)}; expected {_shape(scores)}"
@@ -50,6 +49,17 @@ class Guard(LogitsProcessor):
                 "may be chosen"
             )
         return given.float()  # type: ignore[return-value]  # a float32 tensor
+
+    def _asked(self, scores: torch.Tensor, hidden: torch.Tensor, ids: torch.Tensor) -> object:
+        try:
+            return self._rescorer.rescore(scores, hidden, ids)
+        except Exception as error:  # a user's code may raise anything
+            if is_out_of_memory(error):
+                raise  # which a smaller batch may help
+            lines = str(error).strip().splitlines() or ["no reason given"]
+            raise EngineError(
+                f"defence {self._kind!r}: rescore raised {type(error).__name__}: {lines[0]}"
+            ) from error
 
     def keep(self, rows: Sequence[int]) -> None:
         """Nothing to do: of a row nothing is kept from step to step."""

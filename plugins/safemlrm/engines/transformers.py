@@ -19,6 +19,7 @@ from safemlrm.engines.folder import files_of
 from safemlrm.engines.guarding import Guard
 from safemlrm.engines.identity import decoding_of
 from safemlrm.engines.images import pictures_of
+from safemlrm.engines.memory import is_out_of_memory
 from safemlrm.engines.open_turn import TraceCloses, continuation, encode_begun
 from safemlrm.engines.processors import need_template
 from safemlrm.engines.sampling import sampler
@@ -29,7 +30,6 @@ from safemlrm.errors import EngineError
 from safemlrm.types import Completion, Image, Prompt, Request
 
 Conversation = list[dict[str, Any]]
-OUT_OF_MEMORY = ("out of memory", "can't allocate memory")
 
 
 class TransformersEngine:
@@ -75,7 +75,7 @@ class TransformersEngine:
         try:
             return self._answer(requests)
         except (torch.OutOfMemoryError, RuntimeError, MemoryError) as error:
-            if not _is_out_of_memory(error):
+            if not is_out_of_memory(error):
                 raise
         # Outside the handler, whose traceback would keep the batch's tensors alive.
         if self._checkpoint.device.type == "cuda":
@@ -228,9 +228,3 @@ def _encode_unbegun(checkpoint: Checkpoint, conversations: list[Conversation]) -
 def _message(role: str, text: str, pictures: list[Any]) -> dict[str, Any]:
     shown = [{"type": "image", "image": picture} for picture in pictures]
     return {"role": role, "content": [*shown, {"type": "text", "text": text}]}
-
-
-def _is_out_of_memory(error: Exception) -> bool:
-    if isinstance(error, torch.OutOfMemoryError | MemoryError):
-        return True
-    return any(words in str(error).lower() for words in OUT_OF_MEMORY)

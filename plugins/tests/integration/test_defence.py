@@ -143,6 +143,27 @@ class Own:
         return Own.given(scores)
 
 
+def own(monkeypatch: pytest.MonkeyPatch, given: Any) -> None:
+    """Put `Own` where it can be imported from, and let it return this of its scores."""
+    house = ModuleType("house_of_scores")
+    house.Own = Own  # type: ignore[attr-defined]  # a module made for this test
+    monkeypatch.setitem(sys.modules, "house_of_scores", house)
+    monkeypatch.setattr(Own, "given", staticmethod(given))
+
+
+def test_a_defence_that_needs_too_much_memory_gets_smaller_batches(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def hungry(scores: Any) -> Any:
+        if len(scores) > 2:
+            raise torch.OutOfMemoryError("out of memory")
+        return scores
+
+    own(monkeypatch, hungry)
+    engine = engine_of(Placed(kind="own", place="house_of_scores:Own"), batch_size=8)
+    assert answered(engine, HARMFUL[:8]) == answered(engine_of(None), HARMFUL[:8])
+
+
 @pytest.mark.parametrize(
     ("given", "line"),
     [
@@ -150,16 +171,15 @@ class Own:
         (lambda scores: scores[0], "returned a tensor of 700; expected a tensor of 4 x 700"),
         (lambda scores: scores * float("nan"), "a row with NaN, or without any token"),
         (lambda scores: scores - torch.inf, "a row with NaN, or without any token"),
+        (lambda scores: scores @ scores, "rescore raised RuntimeError: "),
+        (lambda scores: dict[str, int]()["hazard"], "rescore raised KeyError: 'hazard'"),
     ],
-    ids=["none", "shape", "nan", "nothing"],
+    ids=["none", "shape", "nan", "nothing", "torch", "key"],
 )
 def test_scores_nobody_can_choose_by_stop_the_model(
     given: Any, line: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    house = ModuleType("house_of_scores")
-    house.Own = Own  # type: ignore[attr-defined]  # a module made for this test
-    monkeypatch.setitem(sys.modules, "house_of_scores", house)
-    monkeypatch.setattr(Own, "given", staticmethod(given))
+    own(monkeypatch, given)
     engine = engine_of(Placed(kind="own", place="house_of_scores:Own"))
     with pytest.raises(EngineError, match=f"defence 'own': .*{line}"):
         answered(engine, HARMFUL[:8:2])

@@ -104,6 +104,7 @@ def test_it_is_part_of_the_identity_where_there_is_one(house: Path) -> None:
         ("nowhere:Hush", "no module 'nowhere' for 'nowhere:Hush'; expected \"module:attribute\""),
         ("house", "no module 'house' for 'house'; expected \"module:attribute\""),
         (":Hush", "no module '' for ':Hush'"),
+        ("__main__:Hush", "no module '__main__' for '__main__:Hush'"),
     ],
 )
 def test_a_place_without_a_module_is_one_line(house: Path, place: str, line: str) -> None:
