@@ -49,6 +49,7 @@ bench: $(STAMP)
 	$(BIN)/python -m plugins.benchmarks.rendering
 	$(BIN)/python -m plugins.benchmarks.generation
 	$(BIN)/python -m plugins.benchmarks.cost
+	$(BIN)/python -m plugins.benchmarks.defence
 	$(BIN)/python -m plugins.benchmarks.http
 	$(BIN)/python -m plugins.benchmarks.store
 	$(BIN)/python -m plugins.benchmarks.reports

@@ -11,8 +11,10 @@ from traceback import extract_tb
 from typing import TYPE_CHECKING
 
 from safemlrm.attacks import BUILTIN
-from safemlrm.config import suggest
+from safemlrm.config import Config, suggest
 from safemlrm.config.values import SLUG
+from safemlrm.engines.defence import BUILTIN as DEFENCES
+from safemlrm.engines.defence import Placed, place_of, source_digest
 from safemlrm.errors import ConfigError, SafemlrmError
 from safemlrm.prompts import askable, checked
 from safemlrm.prompts.sources import SOURCES
@@ -23,7 +25,9 @@ if TYPE_CHECKING:
 
 PREFIX = "pytest_safemlrm_"
 ATTACKS = "pytest_safemlrm_attacks"
+DEFENDING = "pytest_safemlrm_defences"
 PROMPTS = "pytest_safemlrm_prompts"
+HOOKS = (ATTACKS, DEFENDING, PROMPTS)
 LINEAGE = ("id", "scenario", "phrase", "expectation", "options", "correct")
 """What a prompt keeps under every attack: who is counted, and what a judge reads."""
 
@@ -85,10 +89,11 @@ class Offer:
 
 @dataclass(frozen=True, slots=True)
 class Extensions:
-    """Attacks by kind and prompts by source, beside those that are built in."""
+    """Attacks by kind, prompts by source and the places of defences, beside those that are built in."""
 
     attacks: Mapping[str, Offer] = field(default_factory=dict)
     prompts: Mapping[str, Sequence[Prompt]] = field(default_factory=dict)
+    defences: Mapping[str, str] = field(default_factory=dict)
 
 
 NONE = Extensions()
@@ -100,11 +105,9 @@ def gather(plugins: PluginManager) -> Extensions:
     Raises `ConfigError` for what cannot be used, and names who gave it.
     """
     for hook in vars(plugins.hook):  # a misspelt one would add nothing
-        if hook.startswith(PREFIX) and hook not in (ATTACKS, PROMPTS):
+        if hook.startswith(PREFIX) and hook not in HOOKS:
             giver = getattr(plugins.hook, hook).get_hookimpls()[0].plugin_name
-            raise ConfigError(
-                f"{giver}: there is no hook {hook}{suggest(hook, (ATTACKS, PROMPTS))}"
-            )
+            raise ConfigError(f"{giver}: there is no hook {hook}{suggest(hook, HOOKS)}")
     attacks = {
         name: Offer(name, giver, _attack(giver, name, given))
         for giver, name, given in _given(plugins, ATTACKS, BUILTIN)
@@ -113,7 +116,32 @@ def gather(plugins: PluginManager) -> Extensions:
         name: _prompts(giver, name, given)
         for giver, name, given in _given(plugins, PROMPTS, SOURCES)
     }
-    return Extensions(attacks, prompts)
+    defences = {
+        name: _place_given(giver, name, given)
+        for giver, name, given in _given(plugins, DEFENDING, DEFENCES)
+    }
+    return Extensions(attacks, prompts, defences)
+
+
+def defended(config: Config, extensions: Extensions) -> Config:
+    """Return a configuration whose models know where their defences lie.
+
+    Raises `ConfigError` for a defence that is neither built in nor given by a hook.
+    """
+    models = dict(config.models)
+    for name, model in config.models.items():
+        if model.defence is None:
+            continue
+        if model.defence.kind in extensions.defences:
+            place = extensions.defences[model.defence.kind]
+            placed = Placed(**model.defence.model_dump(), place=place)
+            models[name] = model.model_copy(update={"defence": placed})
+            continue
+        try:
+            place_of(model.defence)
+        except ConfigError as error:
+            raise ConfigError(f"{config.file}: [models.{name}] {error}") from None
+    return config.model_copy(update={"models": models})
 
 
 def _given(
@@ -182,6 +210,21 @@ def _attack(giver: str, name: str, given: object) -> Attack:
         )
     own: Attack = given  # type: ignore[assignment]  # what the protocol asks for was just looked at
     return own
+
+
+def _place_given(giver: str, name: str, given: object) -> str:
+    """Return a place whose module can be found; what lies there shows where the model runs."""
+    where = f"{giver}: {DEFENDING}: {name!r}"
+    if not isinstance(given, str):
+        raise ConfigError(
+            f'{where} is {_type(given)}; give its place as a text, "module:attribute", since it is '
+            "imported where the model runs"
+        )
+    try:
+        source_digest(given)
+    except ConfigError as error:
+        raise ConfigError(f"{where}: {error}") from None
+    return given
 
 
 def _prompts(giver: str, name: str, given: object) -> Sequence[Prompt]:

@@ -19,6 +19,17 @@ def pytest_safemlrm_attacks() -> Mapping[str, Attack]:
     raise NotImplementedError
 
 
+def pytest_safemlrm_defences() -> Mapping[str, str]:
+    """Return decoding defences of your own by the name that `defence = { kind = "NAME" }` selects.
+
+    Each is a place, "module:attribute", since it is imported where the model runs: what lies there is
+    called with `(network, tokenizer, weights, **options)` and returns an object with
+    `rescore(scores, hidden, ids)` (`safemlrm.engines.defence.Rescorer`). A conftest.py cannot be
+    imported by name, so the module is another file on the import path.
+    """
+    raise NotImplementedError
+
+
 def pytest_safemlrm_prompts() -> Mapping[str, Sequence[Prompt]]:
     """Return prompts of your own by the name that `source = "NAME"` selects.
 

@@ -18,7 +18,7 @@ from safemlrm.canary import Clipping, clippings, with_canaries
 from safemlrm.collection import needs
 from safemlrm.config import Attach, Config, load_config
 from safemlrm.errors import ConfigError, SafemlrmError
-from safemlrm.extension import gather
+from safemlrm.extension import defended, gather
 from safemlrm.family import FIRST, Family, build_families
 from safemlrm.matrix import Matrix, build_matrix
 from safemlrm.measure import measure
@@ -266,13 +266,15 @@ def open_run(config: pytest.Config, file: Path) -> Run:
     """
     other: str | None = config.getoption("safety_candidates")
     candidates = None if other is None else config.invocation_params.dir / other
+    extensions = gather(config.pluginmanager)
     settings = load_config(file, config.getoption("safety_profile"), candidates)
+    settings = defended(settings, extensions)
     attach: Attach | None = config.getoption("safety_attach")
     if attach is not None:
         settings = settings.model_copy(
             update={"report": settings.report.model_copy(update={"attach": attach})}
         )
-    matrix = build_matrix(settings, gather(config.pluginmanager))
+    matrix = build_matrix(settings, extensions)
     worker: dict[str, str] = getattr(config, "workerinput", {})
     return Run(
         config=settings,

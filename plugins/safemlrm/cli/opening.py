@@ -8,7 +8,7 @@ from pathlib import Path
 
 from safemlrm.config import Config, load_config
 from safemlrm.errors import ConfigError
-from safemlrm.extension import Extensions
+from safemlrm.extension import Extensions, defended
 from safemlrm.matrix import Matrix, build_matrix
 
 
@@ -18,7 +18,9 @@ def open_matrix(file: str, profile: str | None) -> tuple[Config, Matrix]:
     Raises `ConfigError` for every mistake in them and in the conftest.py files.
     """
     config = load_config(Path(file), profile)
-    return config, build_matrix(config, extensions_of(config.folder))
+    extensions = extensions_of(config.folder)
+    config = defended(config, extensions)
+    return config, build_matrix(config, extensions)
 
 
 def extensions_of(folder: Path) -> Extensions:

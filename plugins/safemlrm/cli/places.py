@@ -12,6 +12,7 @@ from safemlrm.config import Config, load_config
 from safemlrm.config.load import read_tables
 from safemlrm.draws import FIRST_RESPONSE, FRESH, further
 from safemlrm.errors import NotMeasured
+from safemlrm.extension import NONE, defended
 from safemlrm.judges import Transcription
 from safemlrm.matrix import Matrix, build_matrix
 from safemlrm.reading import Cells, settings_key
@@ -31,12 +32,12 @@ def every_profile(file: str) -> list[Opened]:
     """
     plain = open_matrix(file, None)
     profiles = read_tables(Path(file)).get("profiles", {})
-    extensions = extensions_of(plain[0].folder) if profiles else None
-    configs = [load_config(Path(file), profile) for profile in sorted(profiles)]
-    return [
-        plain,
-        *((config, build_matrix(config, extensions)) for config in configs if extensions),
-    ]
+    extensions = extensions_of(plain[0].folder) if profiles else NONE
+    opened = [plain]
+    for profile in sorted(profiles):
+        config = defended(load_config(Path(file), profile), extensions)
+        opened.append((config, build_matrix(config, extensions)))
+    return opened
 
 
 def places(opened: Iterable[Opened], seen: Iterable[Seen]) -> dict[str, Place]:

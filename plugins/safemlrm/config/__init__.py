@@ -2,13 +2,14 @@
 
 from safemlrm.config.load import load_config
 from safemlrm.config.messages import suggest
-from safemlrm.config.model import Model, Reasoning, Script
+from safemlrm.config.model import Defence, Model, Reasoning, Script
 from safemlrm.config.schema import Attach, Budget, Config, MetricLimits, Override, Pair, Ray
 
 __all__ = [
     "Attach",
     "Budget",
     "Config",
+    "Defence",
     "MetricLimits",
     "Model",
     "Override",

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from pydantic import BeforeValidator, Field, PlainSerializer
 
 from safemlrm.config.address import Address
-from safemlrm.config.values import LARGEST, Count, Marker, Named, Table
+from safemlrm.config.values import LARGEST, Count, Marker, Named, Slug, Table
 
 Quantization = Literal["int8", "int4", "bitsandbytes_int8", "bitsandbytes_int4"]
 LOCAL = ("transformers", "vllm")
@@ -19,6 +19,7 @@ OWN: Mapping[str, tuple[str, ...]] = {
     "trust_remote_code": LOCAL,
     "adapter": LOCAL,
     "quantize": LOCAL,
+    "defence": ("transformers",),
     "devices": (*LOCAL, "scripted"),
     "tensor_parallel": ("vllm",),
     "url": ("openai",),
@@ -83,6 +84,19 @@ class Script(Table):
     change: float = 0.0
 
 
+class Defence(Table):
+    """What ranks candidate tokens again while a model writes: a kind, its weights, its options."""
+
+    kind: Slug
+    weights: Named | None = None
+    options: dict[str, bool | int | float | str] = Field(default_factory=dict)
+
+
+def _defence(value: object) -> object:
+    """Read the name of a defence without weights and options, or its table."""
+    return {"kind": value} if isinstance(value, str) else value
+
+
 class Model(Table):
     """One model and how it is asked; decoding parameters left out come from the model itself.
 
@@ -94,6 +108,7 @@ class Model(Table):
     revision: str | None = None
     adapter: str | None = None
     quantize: Quantization | None = None
+    defence: Annotated[Defence | None, BeforeValidator(_defence)] = None
     url: Addresses | None = None
     model: Named | None = None
     key_env: Named = "OPENAI_API_KEY"

@@ -37,13 +37,12 @@ def files_of(model: Model, folder: Path) -> Files:
     """
     if model.path is None:
         raise ConfigError('engine = "transformers" needs path = a folder, or an id of the hub')
-    if model.path.startswith(ORGANISM):
-        place = _organism(model.path.removeprefix(ORGANISM))
-    else:
-        place = _located("path", model.path, folder, model.revision)
+    place = embedded("path", model.path, "config.json")
+    place = place or _located("path", model.path, folder, model.revision)
     adapter = None
     if model.adapter is not None:
-        adapter = _located("adapter", model.adapter, folder, None)
+        adapter = embedded("adapter", model.adapter, "adapter_config.json")
+        adapter = adapter or _located("adapter", model.adapter, folder, None)
         if adapter.is_file():
             raise EngineError(
                 f'adapter = "{model.adapter}": {adapter} is a file; expected the folder it lies in'
@@ -133,12 +132,16 @@ def _only_gguf(folder: Path) -> Path | None:
     return found[0]
 
 
-def _organism(name: str) -> Path:
+def embedded(key: str, path: str, holds: str) -> Path | None:
+    """Return the folder of "organism:NAME", which holds a file of this name; None for other paths."""
+    if not path.startswith(ORGANISM):
+        return None
+    name = path.removeprefix(ORGANISM)
     root = Path(str(files("safemlrm.organisms")))
-    known = sorted(path.parent.name for path in root.glob("*/config.json"))
+    known = sorted(path.parent.name for path in root.glob(f"*/{holds}"))
     if name not in known:
         raise ConfigError(
-            f'path = "{ORGANISM}{name}": there is no such organism{suggest(name, known)}; '
+            f'{key} = "{ORGANISM}{name}": there is no such organism{suggest(name, known)}; '
             f"embedded are: {', '.join(known) or 'none'}"
         )
     return root / name

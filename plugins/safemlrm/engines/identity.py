@@ -12,6 +12,7 @@ from importlib.resources import files
 from pathlib import Path
 
 from safemlrm.config import Model
+from safemlrm.engines.defence import defence_digest
 from safemlrm.engines.folder import Files, files_of, model_folder, read_json
 from safemlrm.engines.quantization import check_quantize
 from safemlrm.engines.weights import ADAPTER, ADAPTER_WEIGHTS, check_files
@@ -148,6 +149,8 @@ def identity_of(name: str, model: Model, folder: Path) -> Identity:
         parts = _settings(model, decoding_of(model, folder))
         if model.engine in LIBRARIES:
             parts |= _files(model, files_of(model, folder))
+        if model.defence is not None:
+            parts["defence"] = defence_digest(model.defence, folder)
     except ConfigError as error:
         raise ConfigError(f"[models.{name}] {error}") from None
     except EngineError as error:

@@ -26,13 +26,21 @@ BLOCK_STEPS = 16
 BLOCK_NUMBERS = 2**20
 
 
-def sampler(decoding: Decoding, seeds: Sequence[int], device: torch.device) -> LogitsProcessorList:
-    """Return the processors after which the largest score is a draw; none when greedy.
+def sampler(
+    decoding: Decoding,
+    seeds: Sequence[int],
+    device: torch.device,
+    guard: LogitsProcessor | None = None,
+) -> LogitsProcessorList:
+    """Return the processors after which the largest score is a draw; none but the guard when greedy.
 
-    `seeds` has one seed a row of the batch.
+    `seeds` has one seed a row of the batch. A defence's `guard` comes when decoding has left out
+    what it leaves out: a defence does not bring back what the model would not have said.
     """
     processors = LogitsProcessorList()
+    guards = [] if guard is None else [guard]
     if decoding.temperature == 0:
+        processors.extend(guards)
         return processors
     if decoding.temperature != 1:
         processors.append(TemperatureLogitsWarper(decoding.temperature))
@@ -42,7 +50,7 @@ def sampler(decoding: Decoding, seeds: Sequence[int], device: torch.device) -> L
         processors.append(TopPLogitsWarper(decoding.top_p))
     if decoding.min_p > 0:
         processors.append(MinPLogitsWarper(decoding.min_p))
-    processors.append(GumbelNoise(seeds, device))
+    processors.extend([*guards, GumbelNoise(seeds, device)])
     return processors
 
 

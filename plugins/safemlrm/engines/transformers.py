@@ -14,9 +14,12 @@ from jinja2 import TemplateError
 from safemlrm.config import Model
 from safemlrm.engines.batch_size import BatchSize
 from safemlrm.engines.checkpoint import Checkpoint, load
+from safemlrm.engines.defence import build_defence
 from safemlrm.engines.folder import files_of
+from safemlrm.engines.guarding import Guard
 from safemlrm.engines.identity import decoding_of
 from safemlrm.engines.images import pictures_of
+from safemlrm.engines.memory import is_out_of_memory
 from safemlrm.engines.open_turn import TraceCloses, continuation, encode_begun
 from safemlrm.engines.options import option_tokens, write_probabilities
 from safemlrm.engines.processors import need_template
@@ -29,7 +32,6 @@ from safemlrm.types import Completion, Image, Prompt, Request
 
 Conversation = list[dict[str, Any]]
 Kind = tuple[int, bool, bool, bool]
-OUT_OF_MEMORY = ("out of memory", "can't allocate memory")
 
 
 class TransformersEngine:
@@ -46,6 +48,7 @@ class TransformersEngine:
         found = files_of(model, folder)
         check_files(found)
         self._checkpoint: Checkpoint = load(model, found, device, self._decoding)
+        self._guard = _guard(model, folder, self._checkpoint)
 
     def generate(self, requests: list[Request]) -> Iterator[Completion]:
         """Answer in batches of at most `batch_size` requests of one kind: equally many pictures.
@@ -73,7 +76,7 @@ class TransformersEngine:
         try:
             return self._answer(requests)
         except (torch.OutOfMemoryError, RuntimeError, MemoryError) as error:
-            if not _is_out_of_memory(error):
+            if not is_out_of_memory(error):
                 raise
         # Outside the handler, whose traceback would keep the batch's tensors alive.
         if self._checkpoint.device.type == "cuda":
@@ -148,7 +151,10 @@ class TransformersEngine:
                 **inputs,
                 generation_config=checkpoint.generation,
                 logits_processor=sampler(
-                    self._decoding, [draft.seed for draft in drafts], checkpoint.device
+                    self._decoding,
+                    [draft.seed for draft in drafts],
+                    checkpoint.device,
+                    self._guard,
                 ),
                 stopping_criteria=[closes] if closes else None,
                 custom_generate=dropping(checkpoint.network),
@@ -228,6 +234,15 @@ class TransformersEngine:
         return inputs.to(checkpoint.device)
 
 
+def _guard(model: Model, folder: Path, checkpoint: Checkpoint) -> Guard | None:
+    """Return what lets the model's defence see each step; None for a model without one."""
+    if model.defence is None:
+        return None
+    network = checkpoint.network
+    rescorer = build_defence(model.defence, folder, network, checkpoint.tokenizer)
+    return Guard(model.defence.kind, network, rescorer)
+
+
 def _encode_unbegun(checkpoint: Checkpoint, conversations: list[Conversation]) -> Any:
     """Tokenize in the processor's own way, which for some adds more than text and pictures."""
     padding: dict[str, Any] = {"padding": True}
@@ -246,9 +261,3 @@ def _encode_unbegun(checkpoint: Checkpoint, conversations: list[Conversation]) -
 def _message(role: str, text: str, pictures: list[Any]) -> dict[str, Any]:
     shown = [{"type": "image", "image": picture} for picture in pictures]
     return {"role": role, "content": [*shown, {"type": "text", "text": text}]}
-
-
-def _is_out_of_memory(error: Exception) -> bool:
-    if isinstance(error, torch.OutOfMemoryError | MemoryError):
-        return True
-    return any(words in str(error).lower() for words in OUT_OF_MEMORY)

@@ -216,3 +216,23 @@ def test_prompts_take_the_slug_of_the_scenario_that_asks_them() -> None:
         ask(HARMLESS, path="data")
     with pytest.raises(ConfigError, match="prompt 1: the picture does not open"):
         ask(replace(HARMLESS, turns=(Turn("What?", (Image(b"no"),)),)))
+
+
+def test_a_defence_comes_through_as_its_place() -> None:
+    assert gathered(house={"defences": {"quiet": "json:Quiet"}}).defences == {"quiet": "json:Quiet"}
+
+
+@pytest.mark.parametrize(
+    ("given", "line"),
+    [
+        ({"quiet": 3}, "'quiet' is int; give its place as a text"),
+        ({"quiet": "nowhere:Quiet"}, "'quiet': defence: no module 'nowhere'"),
+        ({"hazard": "json:Quiet"}, "pytest-safemlrm has 'hazard' already"),
+        (["quiet"], "returned list; expected a dict"),
+    ],
+    ids=["object", "module", "builtin", "list"],
+)
+def test_what_cannot_be_the_place_of_a_defence_is_refused(given: object, line: str) -> None:
+    said = refused(house={"defences": given})
+    assert said.startswith("house: pytest_safemlrm_defences")
+    assert line in said
