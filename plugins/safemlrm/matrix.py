@@ -156,7 +156,24 @@ def build_matrix(config: Config, extensions: Extensions = NONE) -> Matrix:
         for scenario in _scenarios(config, pair, scenarios)
         for attack in asked[scenario]
     )
-    return Matrix(cases, scenarios, attacks, pairs)
+    matrix = Matrix(cases, scenarios, attacks, pairs)
+    _check_plain(config, matrix)
+    return matrix
+
+
+def _check_plain(config: Config, matrix: Matrix) -> None:
+    """Raise `ConfigError` for a limit on what an attack changes where nothing is asked without it."""
+    tables = (config.limits, *config.limits.override)
+    if all(table.answer_change is None for table in tables):
+        return  # which a limit on entropy_shift needs as well
+    for case in matrix.cases:
+        if matrix.scenarios[case.scenario].expectation != "choose":
+            continue
+        if not isinstance(matrix.attacks[case.attack], Direct) and matrix.plain(case) is None:
+            raise ConfigError(
+                f"{config.file}: [scenarios.{case.scenario}] is asked under [attacks.{case.attack}] and "
+                "not under direct, which answer_change and entropy_shift compare with; add [attacks.direct]"
+            )
 
 
 def _scenarios(config: Config, pair: str, scenarios: Iterable[str]) -> list[str]:

@@ -206,6 +206,20 @@ def test_servers_do_not_tell_how_likely_an_option_is(project: Project) -> None:
     assert said(done, r'which engine = "openai" of \[models.candidate\] does not tell')
 
 
+def test_pictures_that_only_another_pair_is_shown_are_no_matter(project: Project) -> None:
+    pair = "\ndef test_pair(tier, gate):\n    gate(tier)\n"
+    write(project, side='scenarios = ["multiple_choice"]\n', limits="unscored = 0.05", test=pair)
+    project.edit(
+        "[scenarios.multiple_choice]",
+        '[pairs.other]\ncandidate = "base"\nscenarios = ["fraud"]\n'
+        '[scenarios.fraud]\nattacks = ["figstep"]\n[attacks.figstep]\n'
+        '[scenarios.multiple_choice]\nattacks = ["direct", "mine"]',
+    )
+    done = project.run("-m", "release")
+    done.assert_outcomes(passed=1)
+    assert not said(done, "legibility")
+
+
 def test_a_pair_is_asked_its_own_scenarios(project: Project) -> None:
     write(project, side='scenarios = ["multiple_choice"]\n')
     project.edit("[attacks.direct]", "[scenarios.fraud]\n[attacks.direct]")
