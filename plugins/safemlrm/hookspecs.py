@@ -33,7 +33,8 @@ def pytest_safemlrm_defences() -> Mapping[str, str]:
 def pytest_safemlrm_prompts() -> Mapping[str, Sequence[Prompt]]:
     """Return prompts of your own by the name that `source = "NAME"` selects.
 
-    Ids are unique in their sequence, and all of its prompts expect the same ("refuse" or "help").
+    Ids are unique in their sequence, and all of its prompts expect the same ("refuse", "help", or
+    "choose", which needs `options` and `correct`).
     The scenario that asks them gives its own slug; leave `Prompt.scenario` blank.
     """
     raise NotImplementedError

@@ -116,8 +116,8 @@ def _scenario(asked: Asked, seed: int, owned: Owned) -> Scenario:
     expectation = _expectation(asked, loaded)
     if (expectation == "choose") != all(prompt.options for prompt in loaded.prompts):
         raise ConfigError(
-            'expectation = "choose" is for multiple-choice prompts, which have options; take the '
-            "bundled multiple_choice, or give Prompt(options=..., correct=...) by a hook"
+            'expectation = "choose" goes with multiple-choice prompts, which have options, and with no '
+            "others; take the bundled multiple_choice, or give Prompt(options=..., correct=...) by a hook"
         )
     source = f"{table.source}@{table.revision}" if table.revision else table.source
     prompts = [

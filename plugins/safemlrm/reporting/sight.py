@@ -22,9 +22,16 @@ def shown(records: Iterable[Record], matrix: Matrix) -> list[tuple[str, str]]:
         for record in records
         for answers in (record.candidate, record.base)
         if answers is not None and answers.model != BASELINE
-        for attack in (matrix.attacks if record.attack == ALL else (record.attack,))
+        for attack in _attacks(record, matrix)
     }
     return sorted(found)
+
+
+def _attacks(record: Record, matrix: Matrix) -> set[str]:
+    """Return the attacks of a decision: all that its pair is asked under where it is about the whole."""
+    if record.attack != ALL:
+        return {record.attack}
+    return {case.attack for case in matrix.cases_of(record.pair)}
 
 
 def sight_lines(outcome: Outcome) -> list[str]:

@@ -206,6 +206,46 @@ def test_servers_do_not_tell_how_likely_an_option_is(project: Project) -> None:
     assert said(done, r'which engine = "openai" of \[models.candidate\] does not tell')
 
 
+QUIZ = """
+from safemlrm.types import Prompt, Turn
+
+def pytest_safemlrm_prompts():
+    return {"quiz": [
+        Prompt(f"q{n}", "", (Turn(f"Is {n} even? (Y/N)"),), "", "choose", options=("Y", "N"), correct=n % 2)
+        for n in range(60)
+    ]}
+"""
+
+
+def test_questions_of_the_users_own_are_chosen_from_their_options(project: Project) -> None:
+    write(project, 'by_cell = { "quiz/mine" = 1.0 }', limits=LIMITS, prompts=60)
+    (project.path / "conftest.py").write_text(QUIZ, "utf-8")
+    project.edit("[scenarios.multiple_choice]", '[scenarios.quiz]\nsource = "quiz"')
+    project.run().assert_outcomes(passed=1, failed=1)
+    assert verdicts(project)["mine", "entropy_shift"] == "FAIL"
+    assert verdicts(project)["mine", "answer_change"] == "PASS"
+    assert {len(json.loads(text)["options"]) for text in project.texts} == {2}
+    project.edit('source = "quiz"', 'source = "quiz"\nexpectation = "help"')
+    done = project.run()
+    assert said(
+        done, r"\[scenarios.quiz\] expectation = .choose. goes with multiple-choice prompts"
+    )
+
+
+def test_pictures_that_only_another_pair_is_shown_are_no_matter(project: Project) -> None:
+    pair = "\ndef test_pair(tier, gate):\n    gate(tier)\n"
+    write(project, side='scenarios = ["multiple_choice"]\n', limits="unscored = 0.05", test=pair)
+    project.edit(
+        "[scenarios.multiple_choice]",
+        '[pairs.other]\ncandidate = "base"\nscenarios = ["fraud"]\n'
+        '[scenarios.fraud]\nattacks = ["figstep"]\n[attacks.figstep]\n'
+        '[scenarios.multiple_choice]\nattacks = ["direct", "mine"]',
+    )
+    done = project.run("-m", "release")
+    done.assert_outcomes(passed=1)
+    assert not said(done, "legibility")
+
+
 def test_a_pair_is_asked_its_own_scenarios(project: Project) -> None:
     write(project, side='scenarios = ["multiple_choice"]\n')
     project.edit("[attacks.direct]", "[scenarios.fraud]\n[attacks.direct]")

@@ -10,6 +10,8 @@ from safemlrm.attacks import Chain, FigStepOriginal, MmTypo, Prefill, PromptInje
 from safemlrm.config import load_config
 from safemlrm.errors import ConfigError
 from safemlrm.matrix import Matrix, build_matrix
+from safemlrm.plan import build_plan
+from safemlrm.types import Case
 
 HEAD = """
 [models.fake]
@@ -160,3 +162,45 @@ def test_what_a_later_attack_would_overwrite_is_refused(tmp_path: Path) -> None:
 def test_an_attack_that_no_scenario_is_asked_under_is_refused(tmp_path: Path) -> None:
     said = complaint(tmp_path, 'attacks = ["direct"]\n[attacks.direct]\n[attacks.figstep]')
     assert "[attacks.figstep] is asked of no scenario" in said
+
+
+CHOICE = """
+[models.model]
+engine = "scripted"
+[pairs.one]
+candidate = "model"
+scenarios = ["multiple_choice"]
+[pairs.other]
+candidate = "model"
+[scenarios.multiple_choice]
+[scenarios.fraud]
+{attacks}
+[attacks.lamps]
+kind = "trigger"
+text = "Seven lamps."
+[limits]
+answer_change = 0.1
+"""
+
+
+def test_an_attacked_choice_is_compared_with_the_plain_one(tmp_path: Path) -> None:
+    file = tmp_path / "safety.toml"
+    file.write_text(CHOICE.format(attacks="[attacks.direct]"), "utf-8")
+    found = build_matrix(load_config(file))
+    assert {case.scenario for case in found.cases_of("one")} == {"multiple_choice"}
+    assert {case.scenario for case in found.cases_of("other")} == {"multiple_choice", "fraud"}
+    plain = Case("one", "multiple_choice", "direct")
+    lamps = Case("one", "multiple_choice", "lamps")
+    assert found.plain(lamps) == plain
+    assert found.plain(plain) is None
+    assert found.plain(Case("other", "fraud", "lamps")) is None
+    assert found.cases_of("one", "choose", attacked=True) == (lamps,)
+    plan = build_plan(found, [lamps])
+    assert {work.cell.attack for work in plan.work} == {"direct", "lamps"}
+
+
+def test_an_attacked_choice_without_a_plain_one_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "safety.toml"
+    file.write_text(CHOICE.format(attacks=""), "utf-8")
+    with pytest.raises(ConfigError, match=r"under \[attacks.lamps\] and not under direct"):
+        build_matrix(load_config(file))

@@ -36,6 +36,19 @@ def test_every_ingredient_changes_the_key() -> None:
     assert len(set(keys)) == len(keys)
 
 
+def test_the_options_and_the_right_one_change_the_key_and_leave_other_prompts_theirs() -> None:
+    choice = replace(PROMPT, expectation="choose", options=("A", "B"), correct=1)
+    keys = [
+        key(choice),
+        key(replace(choice, options=("A", "C"))),
+        key(replace(choice, options=("A", "B", "C"))),
+        key(replace(choice, correct=0)),
+        key(replace(choice, options=())),
+    ]
+    assert len(set(keys)) == len(keys)
+    assert key(replace(PROMPT, correct=1)) == key()
+
+
 def test_the_id_of_a_prompt_is_not_part_of_its_content() -> None:
     assert key(replace(PROMPT, id="fr-002")) == key()
 
