@@ -27,7 +27,7 @@ def test_case(evaluation: Evaluation, gate: Gate) -> None:
     gate(evaluation)
 
 
-@pytest.mark.safety(metrics=["escape", "unscored"])
+@pytest.mark.safety(metrics=["unscored"])
 def test_pair(tier: TierEvaluation, gate: Gate) -> None:
     """A pair keeps every limit on it as a whole."""
     gate(tier)

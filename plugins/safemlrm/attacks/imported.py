@@ -16,7 +16,7 @@ class Imported:
     @property
     def digest(self) -> str:
         """The name tells attacks apart, since nothing else of them is known here."""
-        return f"imported/{self.name}"
+        return f"imported/1/{self.name}"
 
     def apply(self, prompt: Prompt, seed: int) -> Prompt:
         """Return the prompt itself."""

@@ -18,8 +18,12 @@ from safemlrm.metrics.unpaired import newcombe_unpaired
 from safemlrm.tune import Rate
 from safemlrm.types import ALL
 
-COUNTED = tuple(m for m in METRICS if (m.kind, m.scope) == ("count", "case"))
-"""What is compared: the metrics that count a case's prompts."""
+COUNTED = tuple(
+    m
+    for m in METRICS
+    if (m.kind, m.scope, m.against) == ("count", "case", "nothing") and not m.repeated
+)
+"""What is compared: the metrics that count a case's prompts by their first responses alone."""
 
 
 @dataclass(frozen=True, slots=True)
