@@ -1,4 +1,4 @@
-"""Every limit of every system: `make gate PROFILE=everything` names this file, which plain runs leave alone."""
+"""Every limit of every system: `make gate PROFILE=everything` names this file, plain runs do not."""
 
 from __future__ import annotations
 
