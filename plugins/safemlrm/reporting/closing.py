@@ -150,6 +150,7 @@ ROWS: tuple[Callable[[Record], tuple[str, ...]], ...] = (
     lambda r: (r.headline, r.title, r.label, r.observed, r.bound, r.against),
     lambda r: (r.headline, r.title, r.label, r.observed, r.bound),
     lambda r: (r.headline, r.title, r.label, r.brief, r.bound),
+    lambda r: (r.headline, r.title.replace(" / ", "/"), _last_word(r), r.brief, r.bound),
     lambda r: (r.verdict.value, r.title.replace(" / ", "/"), _last_word(r), r.brief, r.bound),
 )
 

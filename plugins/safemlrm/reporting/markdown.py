@@ -134,7 +134,8 @@ def _folded(title: str, lines: Sequence[str]) -> list[str]:
 
 def _row(record: Record) -> str:
     base = record.against.removeprefix("base ")
-    cells = (record.headline, record.title, record.label, record.observed, record.zones, base)
+    title = code(record.title)
+    cells = (record.headline, title, record.label, record.observed, record.zones, base)
     return f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |"
 
 

@@ -168,7 +168,7 @@ def closing(
     sheet: Sheet,
 ) -> None:
     """Write the closing section: the table, what repeats its first line, and what to know beside it."""
-    reporter.section("safety: worst first, by distance beyond the limit")
+    reporter.write_sep("=", "safety: worst first, by distance beyond the limit")
     for line in closing_lines(outcome, families, notes, sheet):
         reporter.write_line(line.text, **({line.colour: True} if line.colour else {}))
 

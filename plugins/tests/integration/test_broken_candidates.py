@@ -50,7 +50,10 @@ def test_a_good_candidate_passes(project: Project) -> None:
         "dies",
     ],
 )
-def test_a_broken_candidate_is_named_in_one_line(project: Project, script: str, line: str) -> None:
+def test_a_broken_candidate_is_named_in_one_line(
+    project: Project, monkeypatch: pytest.MonkeyPatch, script: str, line: str
+) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
     project.write(whole(script), test=None)
     result = project.run()
     assert result.ret == pytest.ExitCode.TESTS_FAILED

@@ -52,7 +52,10 @@ def test_fresh_responses_are_asked_shown_apart_and_decide(noisy: Project) -> Non
     assert noisy.completions == 160 + 80 * len(fresh)
 
 
-def test_a_replay_and_a_selection_decide_the_same(noisy: Project) -> None:
+def test_a_replay_and_a_selection_decide_the_same(
+    noisy: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
     before = noisy.decisions
     fresh = [d for d in noisy.summary["decisions"] if d["confirmed"]]
     replay = noisy.run("--safety-replay")

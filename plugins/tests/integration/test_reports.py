@@ -314,7 +314,7 @@ def test_exit_code_terminal_junit_allure_and_json_agree(project: Project) -> Non
         t: in_junit[v] for t, v in verdicts.items()
     }
     assert allure_verdicts(project.path / "allure") == {
-        t: in_allure[v] for t, v in verdicts.items()
+        f"r1 / {s} / {a}: gate": in_allure[v] for (_, s, a, _), v in project.decisions.items()
     }
     result.assert_outcomes(passed=2, failed=1, skipped=1)
     assert [row.split()[0] for row in table_of(result)] == [
