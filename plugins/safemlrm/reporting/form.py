@@ -19,6 +19,7 @@ from safemlrm.audit import Agreement, Build, Comparison, Standing
 from safemlrm.config.schema import Gate
 from safemlrm.judging import Contract
 from safemlrm.picture import Picture
+from safemlrm.reporting.curve import Curve
 from safemlrm.reporting.record import Record
 from safemlrm.tune import Rate, Terms
 from safemlrm.types import Channel, Estimate, Expectation, Identity, Verdict
@@ -122,6 +123,7 @@ class Summary(Part):
     broken: dict[str, str]
     judge: Contract | None
     judge_paths: dict[str, dict[str, Count]]
+    curves: list[Curve]
 
 
 class _Strict(GenerateJsonSchema):

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from safemlrm.metrics.rates import clopper_pearson
-from safemlrm.reporting.page.marks import NOT_RUN, UNLIMITED, Mark, mark_of
+from safemlrm.reporting.page.marks import NOT_CONFIGURED, NOT_RUN, UNLIMITED, Mark, mark_of
 from safemlrm.reporting.phrases import share
 from safemlrm.reporting.record import Answers, Record
 from safemlrm.reporting.worst import Worst
@@ -96,19 +96,23 @@ def views_of(
 
 
 def grids_of(summary: Mapping[str, Any], views: Mapping[Subject, CaseView]) -> list[Grid]:
-    """Return a heat map for every pair of which a case was decided or counted."""
+    """Return a heat map for every pair of which a case was decided, counted or left out.
+
+    A pair's scenarios and attacks are those it was configured to be asked.
+    """
     rates = {(r["pair"], r["scenario"], r["attack"]): r for r in reversed(summary["rates"])}
-    cases = [subject for subject in (*views, *rates) if subject[2] != ALL]
+    unrun = {(e["pair"], e["scenario"], e["attack"]) for e in summary.get("not_run", ())}
+    cases = [subject for subject in (*views, *rates, *unrun) if subject[2] != ALL]
     expected = summary.get("scenarios", {})
     grids = []
-    for pair in sorted({subject[0] for subject in cases}):
-        attacks = _ordered(summary.get("attacks", {}), (s[2] for s in cases if s[0] == pair))
-        scenarios = _ordered(expected, (s[1] for s in cases if s[0] == pair))
+    for pair in sorted({pair for pair, _, _ in cases}):
+        attacks = _ordered(summary.get("attacks", {}), {s[2] for s in cases if s[0] == pair})
+        scenarios = _ordered(expected, {s[1] for s in cases if s[0] == pair})
         rows = tuple(
             Row(
                 scenario,
                 expected.get(scenario, {}).get("expectation", ""),
-                tuple(_cell((pair, scenario, attack), views, rates) for attack in attacks),
+                tuple(_cell((pair, scenario, attack), views, rates, unrun) for attack in attacks),
             )
             for scenario in scenarios
         )
@@ -116,19 +120,22 @@ def grids_of(summary: Mapping[str, Any], views: Mapping[Subject, CaseView]) -> l
     return grids
 
 
-def _ordered(configured: Iterable[str], found: Iterable[str]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys((*configured, *found)))
+def _ordered(configured: Iterable[str], found: Collection[str]) -> tuple[str, ...]:
+    """Return what was found in the order of the configuration, anything else behind it."""
+    known = [name for name in configured if name in found]
+    return tuple(dict.fromkeys((*known, *sorted(found))))
 
 
 def _cell(
     subject: Subject,
     views: Mapping[Subject, CaseView],
     rates: Mapping[Subject, Mapping[str, Any]],
+    unrun: Collection[Subject],
 ) -> Cell:
     if subject in views:
         return _decided(views[subject])
     if subject not in rates:
-        return Cell(NOT_RUN)
+        return Cell(NOT_RUN if subject in unrun else NOT_CONFIGURED)
     rate = rates[subject]
     known = clopper_pearson(rate["bad"], rate["prompts"] - rate["unknown"])
     about = (f"{rate['metric']}: {share(known)}", "measured; no limit is configured or selected")

@@ -27,6 +27,8 @@ MARKS = {
 }
 UNLIMITED = Mark("none", "·", "no limit")
 NOT_RUN = Mark("none", "-", "not run")
+NOT_CONFIGURED = Mark("none", "", "not asked")
+"""A pair is not asked every scenario under every attack."""
 
 
 def mark_of(record: Record) -> Mark:
