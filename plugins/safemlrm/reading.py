@@ -61,6 +61,7 @@ class Cells:
     _legible: dict[Cell, Legibility | None] = field(default_factory=dict, repr=False)
     _draws: dict[str, bool] = field(default_factory=dict, repr=False)
     _judges: dict[str, Judge] = field(default_factory=dict, repr=False)
+    _kept: dict[tuple[Cell, int], CellResult] | None = field(default=None, repr=False)
 
     def candidate(self, case: Case) -> CellResult:
         """Return what is stored of the candidate's cell of a case; errors as for `evaluate`."""
@@ -138,6 +139,10 @@ class Cells:
             self._past[pair] = read_past(folder, pair, self.instrument(pair))
         return self._past[pair]
 
+    def at_rest(self) -> Cells:
+        """Return a reader that reads each cell once, for when nobody measures or scores any more."""
+        return replace(self, _kept={})
+
     def knowing(self, pair: str) -> Cells:
         """Return a reader for which only so much of a pair's past counts, and nothing of it is void."""
         return replace(self, _past={pair: replace(self.past(pair), void=())})
@@ -194,6 +199,13 @@ class Cells:
 
     def read(self, case: Case, cell: Cell, draw: int = FIRST_RESPONSE) -> CellResult:
         """Return what is stored of a case's cell, which may have no rows; errors as for `identity`."""
+        if self._kept is None:
+            return self._read(case, cell, draw)
+        if (cell, draw) not in self._kept:
+            self._kept[cell, draw] = self._read(case, cell, draw)
+        return self._kept[cell, draw]
+
+    def _read(self, case: Case, cell: Cell, draw: int) -> CellResult:
         planned, index = self.matrix.planned(case), self._index(cell, draw)
         first = draw == FIRST_RESPONSE
         further = self.matrix.further(case.scenario) if first else ()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from uuid import uuid4
@@ -143,6 +143,7 @@ class Run:
         forget_summaries(self.config.reports_path)  # an older run's must not speak for this one
         try:
             outcome.observed = self.observe
+            self._settle()
             with suppress(SafemlrmError):  # a judge that cannot be read broke the tests already
                 outcome.contract = self.reader.cells.contract()
             outcome.identities = self.identities(outcome)
@@ -172,6 +173,11 @@ class Run:
             notes.append(str(error))
             if session.exitstatus == pytest.ExitCode.OK:
                 session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+    def _settle(self) -> None:
+        """Read on from a store at rest: every report looks at the same cells."""
+        reader = self.reader
+        self.__dict__["reader"] = replace(reader, cells=reader.cells.at_rest())
 
     def _look(self, outcome: Outcome) -> None:
         """Say what the models read of what they were shown, and what the pictures lost."""
