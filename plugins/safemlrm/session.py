@@ -28,6 +28,7 @@ from safemlrm.reading import Cells, settings_key
 from safemlrm.release import facts_of, make_record, write_record
 from safemlrm.reporting import allure
 from safemlrm.reporting.curve import curves
+from safemlrm.reporting.junit import describe_suite
 from safemlrm.reporting.markdown import markdown, write_markdown
 from safemlrm.reporting.outcome import Outcome, objections
 from safemlrm.reporting.page import publish
@@ -154,6 +155,7 @@ class Run:
             self._audited(outcome)
             self._conclude(session, outcome, notes)
             outcome.passed = session.exitstatus == pytest.ExitCode.OK
+            describe_suite(session.config.pluginmanager, outcome, self.config, self.families)
             summary = summarise(outcome, self.config, self.families, self.matrix)
             outcome.summary = write_summary(summary, self.config.reports_path)
             text = markdown(outcome, self.families, notes, full=self.config.report.attach == "full")

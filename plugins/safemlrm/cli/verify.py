@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -60,14 +61,15 @@ def _say(record: ReleaseRecord, result: Verified) -> None:
         click.echo(f"note: {note}")
     if not result.agrees:
         why = (
-            f"{len(result.findings)} differences"
+            f"{len(result.findings)} difference{'s' if len(result.findings) > 1 else ''}"
             if result.findings
             else "not everything was checked"
         )
         click.echo(f"NOT VERIFIED: {why}")
         return
+    profile = "" if record.profile is None else f" under profile {json.dumps(record.profile)[1:-1]}"
     said = "passed" if record.passed else "only observed" if record.observed else "did NOT pass"
     click.echo(
         f"verified: {result.decisions} decisions and {result.responses} responses agree with the store, "
-        f"safety.toml and what was accepted; the run of {record.made} {said}"
+        f"safety.toml and what was accepted; the run of {json.dumps(record.made)[1:-1]}{profile} {said}"
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from safemlrm.errors import ConfigError
+from safemlrm.release.differences import shown
 from safemlrm.release.form import ReleaseRecord
 from safemlrm.reporting.summary import write_whole
 
@@ -53,7 +55,8 @@ def checksum_of(data: Mapping[str, Any]) -> str:
 def read_record(path: Path) -> ReleaseRecord:
     """Return the record in a file, whether or not its checksum fits; `ConfigError` where it is none."""
     try:
-        return ReleaseRecord.model_validate_json(path.read_bytes(), strict=True)
+        text = path.read_bytes()
+        record = ReleaseRecord.model_validate_json(text, strict=True)
     except OSError as error:
         raise ConfigError(
             f"{path}: the release record cannot be read ({error.strerror}); a finished run writes "
@@ -66,3 +69,17 @@ def read_record(path: Path) -> ReleaseRecord:
             f"{path}: not a release record of this version ({where or 'text'}: {first['msg'][:160]}); "
             "take the one that the run wrote, or the version that wrote it"
         ) from None
+    json.loads(text, object_pairs_hook=partial(_once, path))
+    return record
+
+
+def _once(path: Path, pairs: Sequence[tuple[str, object]]) -> None:
+    """Refuse a key that is there twice: who reads the file would see the one, and a program the other."""
+    seen = set[str]()
+    for key, _ in pairs:
+        if key in seen:
+            raise ConfigError(
+                f"{path}: the key {shown(key)!r} is twice in one object, so that readers may see another "
+                "record than the one that is checked; take the file that the run wrote"
+            )
+        seen.add(key)

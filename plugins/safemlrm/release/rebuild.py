@@ -16,6 +16,7 @@ from safemlrm.reading import FILES, Cells
 from safemlrm.release.differences import shown
 from safemlrm.release.form import ReleaseRecord
 from safemlrm.release.making import Data, RunFacts, make_record
+from safemlrm.release.rejudging import unlike_the_judge
 from safemlrm.reporting.outcome import Outcome, objections
 from safemlrm.reporting.record import Record, records_of
 from safemlrm.responses.store import Store
@@ -25,10 +26,14 @@ from safemlrm.verdict import Reader
 
 @dataclass(frozen=True)
 class Rebuilt:
-    """What the record would be by the store; `problems` say what could not be made again, and why."""
+    """What the record would be by the store; `problems` say what could not be made again, and why.
+
+    `edited` names the scores that are not the judge's.
+    """
 
     data: Data
     problems: tuple[str, ...]
+    edited: tuple[str, ...]
     weaker: tuple[str, ...]
     objections: tuple[str, ...]
 
@@ -44,6 +49,7 @@ def rebuild(record: ReleaseRecord, config: Config, matrix: Matrix, store: Store)
     return Rebuilt(
         json.loads(json.dumps(make_record(reader, records, _facts(record), _asked(record)))),
         tuple(problems),
+        tuple(unlike_the_judge(cells, record)),
         tuple(_weaker(reader)),
         tuple(objections(outcome, config, identities)),
     )

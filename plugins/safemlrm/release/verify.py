@@ -18,6 +18,7 @@ from safemlrm.release.making import Data
 from safemlrm.release.outcomes import COLUMNS
 from safemlrm.release.present import against_present, named
 from safemlrm.release.rebuild import Rebuilt, rebuild, unlike_the_files, unlike_the_store
+from safemlrm.release.rejudging import NOT_AGAIN, judges_again
 from safemlrm.release.settings import restored
 from safemlrm.responses.store import Store
 from safemlrm.types import Case
@@ -70,8 +71,10 @@ def verify(record: ReleaseRecord, present: Config, extensions: Extensions, store
         return _result(record, findings, [lost], [])
     families = build_families(present, now)
     findings += against_present(record.limits, matrix, config, present, now, families)
-    changed, absent = unlike_the_files(record, config)
+    changed, notes = unlike_the_files(record, config)
     findings += changed
+    if not judges_again(config):
+        notes.append(NOT_AGAIN)
     unchecked = []
     try:
         with Store(store, read_only=True) as opened:
@@ -79,7 +82,7 @@ def verify(record: ReleaseRecord, present: Config, extensions: Extensions, store
             findings += _by_the_store(data, record, rebuild(record, config, matrix, opened), matrix)
     except StoreError as error:
         unchecked.append(f"no decision and no score: {_line(error)}")
-    return _result(record, findings, unchecked, absent)
+    return _result(record, findings, unchecked, notes)
 
 
 def _result(
@@ -94,6 +97,7 @@ def _by_the_store(
     data: Data, record: ReleaseRecord, rebuilt: Rebuilt, matrix: Matrix
 ) -> Iterator[str]:
     yield from rebuilt.problems
+    yield from rebuilt.edited
     yield from _holes(rebuilt.data, matrix)
     yield from rebuilt.weaker
     for section, found in rebuilt.data.items():
@@ -110,13 +114,18 @@ def _by_the_store(
 
 def _holes(found: Data, matrix: Matrix) -> Iterator[str]:
     """Name what the record's own configuration asks for and the record does not decide."""
-    missing = set(found["not_run"])
+    missing, left = set(found["not_run"]), set[str]()
+    for pair in matrix.pairs:
+        cases = [case for case in matrix.cases if case.pair == pair]
+        if cases and missing.issuperset(case.id for case in cases):
+            left.add(pair)
+            yield f"{shown(pair)}: configured, and none of its {len(cases)} cases was run"
     for case in matrix.cases:
-        if case.id in missing:
+        if case.id in missing and case.pair not in left:
             yield f"{case.pair} / {case.scenario} / {case.attack}: configured, and was not run"
     for each in found["undecided"]:
         key = (each["pair"], each["scenario"], each["attack"], each["metric"])
-        if Case(*key[:3]).id not in missing:
+        if Case(*key[:3]).id not in missing and each["pair"] not in left:
             yield f"{named(key)}: configured, and was not decided"
 
 

@@ -140,6 +140,45 @@ def test_axe_finds_nothing_serious(visit: Visitor, address: str, width: int, dar
     assert visited.page.evaluate("document.documentElement.scrollWidth") == width
 
 
+WIDER = """(where) => [...document.querySelectorAll(where)]
+  .filter((part) => part.checkVisibility() && part.scrollWidth > part.clientWidth)
+  .map((part) => part.getAttribute('aria-label'))"""
+OPEN = "document.querySelectorAll('details').forEach((d) => { d.open = true; })"
+
+
+def test_on_a_phone_a_case_fits_its_width(visit: Visitor, tmp_path: Path) -> None:
+    found = summary(3, 2)
+    for decision in found["decisions"]:
+        decision["origin"] = "[[limits.override]] #1: " + "a long reason " * 20
+    worst = {FIRST: worst_rows("I cannot help.")}
+    facts = Facts("FAILED", AT, "pytest", attach="full")
+    page = visit(put(tmp_path, render(found, {}, [], worst, facts)), width=390).page
+    page.evaluate(OPEN)
+    assert page.evaluate(WIDER, ".case .scroll") == []
+
+
+def test_ten_attacks_fit_a_screen_and_keep_their_words(visit: Visitor, tmp_path: Path) -> None:
+    text = render(summary(6, 10), {}, [], {}, Facts("FAILED", AT, "pytest"))
+    page = visit(put(tmp_path, text)).page
+    assert page.evaluate(WIDER, ".scroll:has(> .heat)") == []
+    assert "FAIL" in page.locator(".heat td.fail a").first.inner_text()
+    narrow = visit(put(tmp_path, text), width=390).page
+    assert narrow.evaluate("document.documentElement.scrollWidth") == 390
+
+
+def test_a_pair_that_passes_as_a_whole_stands_below_what_did_not(
+    visit: Visitor, tmp_path: Path
+) -> None:
+    found = summary(3, 2)
+    whole = {**found["decisions"][-1], "scenario": "all", "attack": "all"}
+    whole |= {"metric": "unscored", "verdict": "PASS", "reason": ""}
+    found["decisions"].append(whole)
+    page = visit(put(tmp_path, render(found, {}, [], {}, Facts("FAILED", AT, "pytest")))).page
+    assert page.locator("details.case").first.get_attribute("class") == "case fail"
+    page.evaluate(OPEN)
+    assert "as a whole" in page.locator("details.case.pass summary").last.inner_text()
+
+
 def test_charts_follow_the_theme(visit: Visitor, address: str) -> None:
     colours = []
     for dark in (False, True):

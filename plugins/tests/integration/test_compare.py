@@ -179,7 +179,7 @@ def test_runs_of_different_things_are_refused(
 
 def test_an_edited_record_is_refused(runs: tuple[Path, Path]) -> None:
     file = runs[0] / "release-record.json"
-    file.write_text(file.read_text("utf-8").replace('"fraud"', '"sex"', 1), "utf-8")
+    file.write_text(file.read_text("utf-8").replace('"fraud"', '"other"', 1), "utf-8")
     refused(call("compare", *runs), "changed after it was written")
 
 

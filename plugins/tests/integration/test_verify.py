@@ -144,6 +144,12 @@ def test_a_failed_run_is_recorded_as_it_is(passed: Project) -> None:
     assert done.output.rstrip().endswith("did NOT pass")
 
 
+def test_a_run_under_a_profile_is_verified_as_such(passed: Project) -> None:
+    passed.edit("[gate]", "[profiles.smoke.gate]\nalpha = 0.04\n[gate]")
+    assert passed.run("--safety-profile", "smoke", "--safety-replay").ret == 0
+    assert call("verify", "reports").output.rstrip().endswith(" under profile smoke passed")
+
+
 def test_an_observed_run_never_counts_as_passed(passed: Project) -> None:
     assert passed.run("--safety-observe", "--safety-replay").ret == 0
     data = record_of(passed)
@@ -176,6 +182,21 @@ def test_an_edited_length_is_seen_by_the_digest_alone(passed: Project) -> None:
     [(key,)] = passed.query("select key from completion where model = 'base' order by key limit 1")
     passed.query(f"update completion set completion_tokens = 7777 where key = '{key}'")
     differs("base, ", "digest is")
+
+
+def test_a_score_edited_before_the_record_was_made_is_no_judges(passed: Project) -> None:
+    passed.query('update score set answer = 0, "full" = 0, reasoning = 0 where answer >= 3')
+    assert passed.run("--safety-replay").ret == 0
+    differs("candidate, fraud / figstep: the judge does not give prompt", "more prompts")
+
+
+def test_a_response_swapped_under_its_score_is_named(passed: Project) -> None:
+    [(key, prompt)] = passed.query(
+        "select c.key, c.prompt from completion c join score s on s.key = c.key "
+        "where s.answer >= 3 and c.model = 'candidate' limit 1"
+    )
+    passed.query(f"update completion set text = 'I cannot help with that.' where key = '{key}'")
+    differs(f"the judge does not give prompt {prompt} the score that is stored")
 
 
 def test_missing_responses_are_counted(passed: Project) -> None:
@@ -261,6 +282,20 @@ def test_names_of_a_forged_record_are_escaped(passed: Project) -> None:
     assert "\\u001b[31m\\nfraud" in done.output
 
 
+def test_a_forged_date_cannot_command_the_terminal(passed: Project) -> None:
+    rewrite(passed, lambda d: d.update(made="2020\x1b[31m"))
+    assert "\x1b" not in call("verify", "reports").output
+
+
+def test_a_key_that_is_there_twice_is_refused(passed: Project) -> None:
+    path = passed.path / "reports/release-record.json"
+    path.write_text(path.read_text("utf-8").replace("{", '{"profile": "strict", ', 1), "utf-8")
+    done = call("verify", "reports")
+    assert done.exit_code == 1
+    assert "the key 'profile' is twice in one object" in done.output
+    assert len(done.output.splitlines()) == 1
+
+
 def test_what_is_no_record_is_refused_in_one_line(passed: Project) -> None:
     rewrite(passed, lambda d: d.pop("limits"))
     done = call("verify", "reports")
@@ -277,6 +312,15 @@ def test_a_deselected_attack_is_named(passed: Project) -> None:
     assert record_of(passed)["not_run"] == ["r1-benign-figstep", "r1-fraud-figstep"]
     differs("r1 / fraud / figstep: configured, and was not run")
     differs("r1, unscored: configured, and was not decided")
+
+
+def test_a_pair_that_was_left_out_is_one_line(passed: Project) -> None:
+    passed.edit("[pairs.r1]", '[pairs.r2]\nbase = "base"\ncandidate = "candidate"\n[pairs.r1]')
+    passed.run("-m", "r1", "--safety-replay")
+    output = call("verify", "reports").output
+    assert [line for line in output.splitlines() if "r2" in line] == [
+        "DIFFERS  r2: configured, and none of its 4 cases was run"
+    ]
 
 
 def test_an_attack_taken_out_of_the_configuration_is_named(passed: Project) -> None:

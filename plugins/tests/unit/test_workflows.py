@@ -78,6 +78,12 @@ def steps() -> Mapping[str, Mapping[str, Any]]:
     return {step["name"]: step for job in jobs for step in job["steps"] if "name" in step}
 
 
+def inputs() -> Mapping[str, Mapping[str, Any]]:
+    keys: Mapping[Any, Any] = load(ROOT / REUSABLE)  # YAML 1.1 reads the key `on` as true
+    found: Mapping[str, Mapping[str, Any]] = keys[True]["workflow_call"]["inputs"]
+    return found
+
+
 @pytest.fixture
 def pull(tmp_path: Path) -> Path:
     """A pull request's checkout, with that of its base branch inside."""
@@ -87,6 +93,7 @@ def pull(tmp_path: Path) -> Path:
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_text(f"{name} {limit}", "utf-8")
     (tmp_path / "gate/conftest.py").write_text("raise SystemExit(0)", "utf-8")
+    (tmp_path / "gate/pytest.toml").write_text("addopts = ['--safety-observe']", "utf-8")
     (tmp_path / "gate/model.py").write_text("the model's own code", "utf-8")
     (tmp_path / "temporary").mkdir()
     return tmp_path
@@ -97,7 +104,7 @@ def take(pull: Path) -> subprocess.CompletedProcess[str]:
     environment = {
         "PATH": os.environ["PATH"],
         "CONFIG": "safety.toml",
-        "PROTECTED": "conftest.py test_release.py\nreports/baselines reports/audit.json",
+        "PROTECTED": inputs()["protected"]["default"],
         "CHECKOUT": str(pull / ".safety-base"),
         "BASE": str(pull / ".safety-base/gate"),
         "RUNNER_TEMP": str(pull / "temporary"),
@@ -126,7 +133,7 @@ def test_a_pull_request_is_judged_by_the_base_branch(pull: Path) -> None:
         "gate/model.py": "the model's own code",
         "temporary/candidates.toml": "safety.toml 0.9",
     }
-    told = ["safety.toml", "conftest.py", "test_release.py", "reports/baselines"]
+    told = ["safety.toml", "conftest.py", "pytest.toml", "test_release.py", "reports/baselines"]
     assert [line.split()[0] for line in done.stdout.splitlines()] == [
         f"::warning::{name}" for name in told
     ]
@@ -136,6 +143,7 @@ def test_what_is_the_same_is_not_told(pull: Path) -> None:
     for name in ("safety.toml", "test_release.py", "reports/baselines/r1.json"):
         (pull / "gate" / name).write_bytes((pull / ".safety-base/gate" / name).read_bytes())
     (pull / "gate/conftest.py").unlink()
+    (pull / "gate/pytest.toml").unlink()
     assert take(pull).stdout == ""
 
 

@@ -31,6 +31,11 @@ class CaseView:
     worst: tuple[Worst, ...]
 
     @property
+    def whole(self) -> bool:
+        """Whether a pair or a scenario was decided and not a case."""
+        return self.subject[2] == ALL
+
+    @property
     def first(self) -> Record:
         """The worst decision, which is the case's verdict."""
         return self.records[0]
