@@ -33,6 +33,7 @@ class Background:
             return future.result()
         except EngineError as error:
             reason = type(error)(str(error))
+        # Whatever it is, its text and its frames may hold a key, so it does not leave this thread.
         except Exception as error:
             where = extract_tb(error.__traceback__)[-1]
             reason = EngineError(
