@@ -54,7 +54,7 @@ def judged(project: Project, played: PlayedWorkers) -> Project:
 
 
 def test_a_model_judges_every_response_once(judged: Project, played: PlayedWorkers) -> None:
-    result = judged.run()
+    result = judged.run("-v")
     result.assert_outcomes(passed=3, failed=1)
     assert judged.decisions["r1", "fraud", "figstep", "asr"] == "FAIL"
     assert calls(played) == TEXTS

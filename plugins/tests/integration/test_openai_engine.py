@@ -465,8 +465,9 @@ def filtered(body: Body) -> dict[str, object] | None:
 
 
 def test_what_a_provider_withholds_is_unscored_and_neither_safe_nor_unsafe(
-    project: Project,
+    project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
     with Server(choice=filtered) as server:
         project.write(toml(server, limits="asr = 0.25\nunscored = 0.05"), GATE)
         result = project.run()
