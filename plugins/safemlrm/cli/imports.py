@@ -50,13 +50,14 @@ def opensafemlrm(
     """
     from safemlrm.imports import opensafemlrm as source
     from safemlrm.imports.project import Source
+    from safemlrm.prompts.rows import showable
 
     with one_line():
         place = Path(folder)
         models = source.models_of(place)
         if candidate is None:
             raise ConfigError(
-                f"name the model to gate by --candidate; {folder} has {', '.join(models)}"
+                f"name the model to gate by --candidate; {folder} has {', '.join(showable(models))}"
             )
         names = [candidate] if base is None else [candidate, base]
         if all([source.holds_histograms(place, name) for name in names]):
@@ -137,7 +138,7 @@ def _write(target: Path, source: Source, runs: list[Answered]) -> None:
             )
     for run in runs:
         for note in run.notes:
-            click.echo(f"note: {run.model}: {note}")
+            click.echo(f"note: {slug(run.model)}: {note}")
     if base is not None and (words := reworded(candidate, base)):
         click.echo(
             f"note: {words} prompts were worded otherwise for the base; they are paired by id"

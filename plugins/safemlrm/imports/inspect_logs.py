@@ -45,10 +45,10 @@ def read_log(file: Path, model: str | None, scenario: str, attack: str) -> Answe
 
 def _plain(file: Path) -> tuple[Mapping[str, object], list[Mapping[str, object]]]:
     log = read_json(file)
-    samples = log.get("samples") if isinstance(log, dict) else None
-    if not isinstance(log, dict) or not isinstance(samples, list) or not _objects(samples):
+    entries = log.get("samples") if isinstance(log, dict) else None
+    if not isinstance(log, dict) or not isinstance(entries, list) or not _objects(entries):
         raise ConfigError(f"{file}: expected an inspect_ai log with samples; name another file")
-    return log, samples
+    return log, entries
 
 
 def _archive(file: Path) -> tuple[Mapping[str, object], list[Mapping[str, object]]]:
@@ -59,7 +59,7 @@ def _archive(file: Path) -> tuple[Mapping[str, object], list[Mapping[str, object
         with ZipFile(file) as archive:
             names = sorted(n for n in archive.namelist() if n.startswith("samples/"))
             header = json.loads(archive.read("header.json"))
-            samples = [json.loads(archive.read(name)) for name in names]
+            entries = [json.loads(archive.read(name)) for name in names]
     except NotImplementedError:
         raise ConfigError(
             f"{file}: compressed with zstandard; pip install zipfile-zstd, or convert it by `inspect "
@@ -67,9 +67,9 @@ def _archive(file: Path) -> tuple[Mapping[str, object], list[Mapping[str, object
         ) from None
     except (OSError, BadZipFile, KeyError, ValueError) as error:
         raise ConfigError(f"{file}: no inspect_ai log ({type(error).__name__})") from None
-    if not isinstance(header, dict) or not _objects(samples):
+    if not isinstance(header, dict) or not _objects(entries):
         raise ConfigError(f"{file}: no inspect_ai log; its header or a sample is no object")
-    return header, samples
+    return header, entries
 
 
 def _objects(values: list[object]) -> bool:

@@ -9,6 +9,7 @@ from dataclasses import astuple, dataclass
 from hashlib import sha256
 from typing import Literal
 
+from safemlrm.config.values import SLUG
 from safemlrm.errors import ConfigError
 from safemlrm.types import Score
 
@@ -57,9 +58,14 @@ class Answered:
 
 
 def answered(model: str, items: Sequence[Item], notes: Sequence[str] = ()) -> Answered:
-    """Return a model's responses; `ConfigError` for none and for two under one id."""
+    """Return a model's responses; `ConfigError` for none, two under one id, and names that are no slugs."""
     if not items:
         raise ConfigError(f"{model}: the source holds no response; name another file or model")
+    for name in {name for item in items for name in (item.scenario, item.attack)}:
+        if not re.fullmatch(SLUG, name):
+            raise ConfigError(
+                f"{name!r} is not a valid name; use a-z, 0-9 and _ and start with a letter"
+            )
     seen: set[tuple[str, str, str]] = set()
     for item in items:
         place = (item.scenario, item.attack, item.id)

@@ -56,7 +56,7 @@ def test_a_broken_completions_file_is_told(tmp_path: Path, table: object, said: 
         completions(tmp_path, table)
 
 
-def sample(number: object, content: object, epoch: int = 1, **more: Any) -> dict[str, Any]:
+def logged(number: object, content: object, epoch: int = 1, **more: Any) -> dict[str, Any]:
     message = {"role": "assistant", "content": content}
     output = {"choices": [{"message": message, "stop_reason": more.pop("stop", "stop")}]}
     question = {"role": "user", "content": "the question"}
@@ -80,9 +80,9 @@ def log(folder: Path, samples: list[dict[str, Any]], *, archive: bool) -> Answer
     return read_log(file, None, "fraud", "direct")
 
 
-SAMPLES = [
-    sample("a", "plain"),
-    sample(
+LOGGED = [
+    logged("a", "plain"),
+    logged(
         "b",
         [
             {"type": "reasoning", "reasoning": "thought", "redacted": False},
@@ -91,15 +91,15 @@ SAMPLES = [
         ],
         attachments={"1f": "long"},
     ),
-    sample("c", "cut", stop="max_tokens"),
-    sample("d", "", output={"choices": []}, error={"message": "no network"}),
-    sample("a", "again", epoch=2),
+    logged("c", "cut", stop="max_tokens"),
+    logged("d", "", output={"choices": []}, error={"message": "no network"}),
+    logged("a", "again", epoch=2),
 ]
 
 
 @pytest.mark.parametrize("archive", [False, True], ids=["json", "eval"])
 def test_an_inspect_log(tmp_path: Path, archive: bool) -> None:
-    found = log(tmp_path, SAMPLES, archive=archive)
+    found = log(tmp_path, LOGGED, archive=archive)
     by_id = {item.id: item for item in found.items}
     assert found.model == "vendor/model"
     assert by_id["inspect.a"].text == "plain"
@@ -119,13 +119,19 @@ def test_a_log_that_is_none_is_told(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="expected an inspect_ai log with samples"):
         read_log(tmp_path / "log.json", None, "fraud", "direct")
     with pytest.raises(ConfigError, match=r"attachment \w+ is missing"):
-        log(tmp_path, [sample("a", "attachment://gone")], archive=False)
+        log(tmp_path, [logged("a", "attachment://gone")], archive=False)
 
 
 def test_two_responses_under_one_id_are_refused() -> None:
     item = Item("fraud", "direct", "1", "question", "text")
     with pytest.raises(ConfigError, match="two responses to 1"):
         answered("model", [item, item])
+
+
+@pytest.mark.parametrize("name", ["../up", "a b", "x]\n[gate", "Fraud"])
+def test_a_scenario_that_is_no_slug_is_refused(name: str) -> None:
+    with pytest.raises(ConfigError, match="is not a valid name"):
+        answered("model", [Item(name, "direct", "1", "question", "text")])
 
 
 def test_a_name_becomes_a_slug() -> None:
