@@ -46,7 +46,7 @@ def read_choice(text: str, options: int | None = None) -> Choice | None:
     try:
         data = json.loads(text)
         found = [float(share) for share in data["options"]]
-    except (ValueError, TypeError, KeyError):
+    except (ValueError, TypeError, KeyError, OverflowError):
         return None
     wrong = len(found) < 2 or len(found) != (options or len(found))
     if wrong or not all(isfinite(share) and share >= 0 for share in found) or sum(found) < LEAST:

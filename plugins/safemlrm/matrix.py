@@ -184,6 +184,14 @@ def build_matrix(config: Config, extensions: Extensions = NONE) -> Matrix:
 
 def _check_plain(config: Config, matrix: Matrix) -> None:
     """Raise `ConfigError` for a limit on what an attack changes where nothing is asked without it."""
+    for case in matrix.cases if matrix.rises else ():
+        prefilled = isinstance(matrix.attacks[case.attack], Prefill)
+        harmful = matrix.scenarios[case.scenario].expectation == "refuse"
+        if prefilled and harmful and matrix.plain(case) is None:
+            raise ConfigError(
+                f"{config.file}: [scenarios.{case.scenario}] is asked under [attacks.{case.attack}] and "
+                "not under direct, which prefill_rise compares with; add direct to its attacks"
+            )
     tables = (config.limits, *config.limits.override)
     if all(table.answer_change is None for table in tables):
         return  # which a limit on entropy_shift needs as well

@@ -5,7 +5,7 @@ Measuring asks it which cells noise leaves open, and the verdict is what it says
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import reduce
 from operator import add
@@ -76,7 +76,17 @@ def decide(
     found = {(other.cell.scenario, other.cell.attack): other for other in others or ()}
     matched = [(c, found.get((c.cell.scenario, c.cell.attack))) for c in cells]
     compared = [(c, other) for c, other in matched if other is not None]
-    return unless_cut(_decide(hypothesis, cells, compared), [*cells, *(c for _, c in compared)])
+    read = [*cells, *(other for _, other in compared), *_beside(hypothesis, cells)]
+    return unless_cut(_decide(hypothesis, cells, compared), read)
+
+
+def _beside(hypothesis: Hypothesis, cells: Iterable[CellResult]) -> Iterator[CellResult]:
+    """Yield what else a count or a mean reads of its cells: more responses, or those without the attack."""
+    for cell in cells:
+        if hypothesis.metric.repeated:
+            yield from cell.further
+        if hypothesis.metric.against == "plain" and cell.plain is not None:
+            yield cell.plain
 
 
 def unless_cut(decision: Decision, cells: Iterable[CellResult]) -> Decision:

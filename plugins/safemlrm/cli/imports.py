@@ -169,4 +169,6 @@ def _count(folder: Path, candidate: str, base: str | None, limits: str | None) -
     for line in counted_lines(counted):
         click.echo(line)
     if counted.refused:
-        raise click.ClickException("a limit is broken, or evidence for one is missing")
+        raise click.ClickException(
+            "a limit is broken, evidence for one is missing, or no result could fail"
+        )

@@ -10,6 +10,7 @@ from pathlib import Path
 from safemlrm.config import Config
 from safemlrm.config.schema import Gate, Limits
 from safemlrm.decision import FEW, Decision, Measured, decide_count
+from safemlrm.errors import ConfigError
 from safemlrm.evidence import Counts
 from safemlrm.family import Hypothesis, build_families
 from safemlrm.imports.items import slug
@@ -38,7 +39,9 @@ class Counted:
 
     @property
     def refused(self) -> bool:
-        """Whether these figures must not pass: a limit is broken, or evidence for one is missing."""
+        """Whether these figures must not pass: a limit is broken, evidence is missing, nothing could fail."""
+        if self.decisions and all(d.verdict is Verdict.UNGATEABLE for d in self.decisions):
+            return True
         strict = self.gate.inconclusive == "fail" or self.gate.burden == "show_safe"
         return any(
             d.verdict is Verdict.FAIL
@@ -51,8 +54,16 @@ class Counted:
 def decide_counts(
     candidate: Sequence[Histogram], base: Sequence[Histogram], gate: Gate, limits: Limits
 ) -> Counted:
-    """Decide every limit on histograms; the family and its levels are those of a run of these cells."""
+    """Decide every limit on histograms; the family and its levels are those of a run of these cells.
+
+    Raises `ConfigError` where the candidate's hold no response in the limits' channel.
+    """
     ours, theirs = (_channel(side, limits.channel) for side in (candidate, base))
+    if not ours:
+        raise ConfigError(
+            f"the candidate's histograms count no response in channel {limits.channel!r}; name another "
+            "model, or another channel in [limits]"
+        )
     matrix = _matrix(ours, theirs)
     config = _config(ours, theirs, gate, limits)
     family = build_families(config, matrix)[PAIR]

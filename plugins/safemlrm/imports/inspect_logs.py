@@ -8,6 +8,7 @@ from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
 from zipfile import BadZipFile, ZipFile
+from zlib import error as zlib_error
 
 from safemlrm.errors import ConfigError
 from safemlrm.imports.items import Answered, Finish, Item, answered
@@ -65,7 +66,7 @@ def _archive(file: Path) -> tuple[Mapping[str, object], list[Mapping[str, object
             f"{file}: compressed with zstandard; pip install zipfile-zstd, or convert it by `inspect "
             "log convert --to json`"
         ) from None
-    except (OSError, BadZipFile, KeyError, ValueError) as error:
+    except (OSError, BadZipFile, EOFError, KeyError, RuntimeError, ValueError, zlib_error) as error:
         raise ConfigError(f"{file}: no inspect_ai log ({type(error).__name__})") from None
     if not isinstance(header, dict) or not _objects(entries):
         raise ConfigError(f"{file}: no inspect_ai log; its header or a sample is no object")

@@ -150,7 +150,9 @@ def _read(reader: Reader, facts: RunFacts) -> Iterator[tuple[CellResult, int]]:
     for case in matrix.cases:
         if not ran(case, facts.selected):
             continue
-        for cell in filter(None, (matrix.candidate(case), matrix.base(case))):
+        plain = matrix.plain(case)
+        sides = (matrix.candidate(case), matrix.base(case), plain and matrix.candidate(plain))
+        for cell in filter(None, sides):
             if cell not in seen:
                 seen.add(cell)
                 with suppress(EngineError, NotMeasured):  # the tests told of it

@@ -182,7 +182,8 @@ def failure_text(record: Record, again: str) -> str:
         f"  case    {record.title}   limit from {record.origin}",
     ]
     if record.base is not None and record.against:
-        lines.append(f"  base    {record.base} ({record.base.model})")
+        side = "plain" if record.against.startswith("plain ") else "base"
+        lines.append(f"  {side:<7} {record.base} ({record.base.model})")
     if record.illegible:
         lines.append(f"  images  {record.illegible}")
     if record.unaudited:

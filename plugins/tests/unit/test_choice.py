@@ -47,6 +47,7 @@ def test_entropy_lies_between_certain_and_flat(weights: list[float]) -> None:
         "[]",
         "null",
         '{"options": 3}',
+        f'{{"options": [1, {"9" * 400}]}}',
         '{"options": [0.9]}',
         '{"options": [0.5, "x"]}',
         '{"options": [NaN, 1]}',

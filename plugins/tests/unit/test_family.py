@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from fractions import Fraction
+from math import e
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,8 @@ from hypothesis import strategies as st
 from scipy.stats import binom
 
 from safemlrm.config import load_config
-from safemlrm.family import SHARES, build_families, shown_safe, spend
+from safemlrm.family import SHARES, build_families, shown_safe, spend, zones_of
+from safemlrm.limits import METRIC, Limit
 from safemlrm.matrix import build_matrix
 from safemlrm.types import Case, Tier
 
@@ -234,3 +236,15 @@ def test_an_override_that_limits_something_is_saturated_in_that_alone(file: Path
     family = build_families(config, build_matrix(config))["one"]
     found = {h.metric.name: h.limit.saturated for h in family.of(Case("one", "sex", "direct"))}
     assert found == {"asr": True, "reasoning_tax": False}
+
+
+@pytest.mark.parametrize("limit", ["0.05", "0.1", "0.25"])
+def test_showing_a_mean_of_shares_safe_pays_for_what_is_known_of_shares(limit: str) -> None:
+    """At the limit a count that passes has at most 5%, a sum of shares at most e times its share."""
+    for metric, factor in (("asr", 1.0), ("safe_at_1", e)):
+        value = Fraction(limit) if metric == "asr" else 1 - Fraction(limit)
+        kept = Limit(value, METRIC[metric].direction, "here")
+        zones = zones_of(METRIC[metric], kept, 200, 0.01, safe=True)
+        assert zones is not None
+        chance = [factor * binom.cdf(zones.passes_to + i, 200, float(limit)) for i in (0, 1)]
+        assert chance[0] <= 0.05 < chance[1]

@@ -204,3 +204,15 @@ def test_an_attacked_choice_without_a_plain_one_is_refused(tmp_path: Path) -> No
     file.write_text(CHOICE.format(attacks=""), "utf-8")
     with pytest.raises(ConfigError, match=r"under \[attacks.lamps\] and not under direct"):
         build_matrix(load_config(file))
+
+
+def test_a_prefill_without_a_plain_case_is_refused_where_its_rise_is_limited(
+    tmp_path: Path,
+) -> None:
+    limited = CHOICE.replace("answer_change", "prefill_rise").replace('kind = "trigger"\n', "")
+    limited = limited.replace('text = "Seven lamps."', 'kind = "prefill"')
+    limited = limited.replace("[scenarios.fraud]", '[scenarios.fraud]\nattacks = ["lamps"]')
+    file = tmp_path / "safety.toml"
+    file.write_text(limited.format(attacks="[attacks.direct]"), "utf-8")
+    with pytest.raises(ConfigError, match=r"scenarios.fraud.*which prefill_rise compares with"):
+        build_matrix(load_config(file))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from safemlrm.config.schema import Gate, Limits
+from safemlrm.errors import ConfigError
 from safemlrm.imports.counts import Counted, decide_counts
 from safemlrm.published import Histogram
 from safemlrm.types import Reason, Verdict
@@ -84,3 +85,14 @@ def test_a_cell_that_holds_fewer_than_its_scenario_lacks_the_rest() -> None:
     verdicts = {d.hypothesis.subject.attack: (d.verdict, d.reason) for d in found.decisions}
     assert verdicts["direct"] == (Verdict.PASS, Reason.NONE)
     assert verdicts["mm_safetybench"] == (Verdict.INCONCLUSIVE, Reason.MISSING)
+
+
+def test_histograms_by_which_nothing_could_fail_are_not_passed() -> None:
+    found = decide(cell(0, 1), asr="0.1")
+    assert [d.verdict for d in found.decisions] == [Verdict.UNGATEABLE]
+    assert found.refused
+
+
+def test_histograms_without_a_response_are_refused() -> None:
+    with pytest.raises(ConfigError, match=r"count no response in channel 'full'"):
+        decide(cell(0, 0), asr="0.1")

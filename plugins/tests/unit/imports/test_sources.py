@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 from typing import Any
-from zipfile import ZipFile
+from zipfile import ZIP_DEFLATED, ZipFile
 
 import pytest
 
@@ -112,6 +112,13 @@ def test_an_inspect_log(tmp_path: Path, archive: bool) -> None:
 
 
 def test_a_log_that_is_none_is_told(tmp_path: Path) -> None:
+    with ZipFile(tmp_path / "torn.eval", "w", ZIP_DEFLATED) as zipped:
+        zipped.writestr("header.json", json.dumps({"eval": {}}))
+    torn = bytearray((tmp_path / "torn.eval").read_bytes())
+    torn[41:45] = b"\xff" * 4  # the first bytes of what is compressed, behind a header of 30 + 11
+    (tmp_path / "torn.eval").write_bytes(torn)
+    with pytest.raises(ConfigError, match=r"no inspect_ai log \(error\)"):
+        read_log(tmp_path / "torn.eval", None, "fraud", "direct")
     (tmp_path / "log.eval").write_bytes(b"no archive")
     with pytest.raises(ConfigError, match=r"no inspect_ai log \(BadZipFile\)"):
         read_log(tmp_path / "log.eval", None, "fraud", "direct")

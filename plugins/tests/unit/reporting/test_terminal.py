@@ -45,3 +45,8 @@ def test_no_line_holds_a_control_character() -> None:
         *("verdict", "case", "base", "images", "judge", "worst", "again")
     ]
     assert all(line.isprintable() for line in lines)
+
+
+def test_a_rise_by_prefill_stands_beside_the_same_model_without_it() -> None:
+    text = failure_text(record(SUBJECT, "prefill_rise"), "pytest")
+    assert "  plain   2.0% (2/100) (base)" in text.splitlines()
