@@ -25,6 +25,7 @@ from safemlrm.errors import ConfigError, EngineError, NotMeasured, SafemlrmError
 from safemlrm.evidence import CellResult
 from safemlrm.family import Family, Hypothesis
 from safemlrm.judging import judge_models
+from safemlrm.matrix import Matrix
 from safemlrm.release.form import FORMAT_VERSION
 from safemlrm.release.outcomes import outcomes_of
 from safemlrm.release.settings import recorded_config, same_folder
@@ -150,13 +151,11 @@ def _read(reader: Reader, facts: RunFacts) -> Iterator[tuple[CellResult, int]]:
     for case in matrix.cases:
         if not ran(case, facts.selected):
             continue
-        plain = matrix.plain(case)
-        sides = (matrix.candidate(case), matrix.base(case), plain and matrix.candidate(plain))
-        for cell in filter(None, sides):
+        for of, cell in _sides(matrix, case):
             if cell not in seen:
                 seen.add(cell)
                 with suppress(EngineError, NotMeasured):  # the tests told of it
-                    first = cells.read(case, cell)
+                    first = cells.read(of, cell)
                     numbers = (FIRST_RESPONSE, *matrix.further(case.scenario))
                     yield from zip((first, *first.further), numbers, strict=True)
         if cells.config.gate.confirm:
@@ -164,6 +163,16 @@ def _read(reader: Reader, facts: RunFacts) -> Iterator[tuple[CellResult, int]]:
                 yield from (
                     (found, draw) for draw, found in zip(FRESH, cells.fresh(case), strict=True)
                 )
+
+
+def _sides(matrix: Matrix, case: Case) -> Iterator[tuple[Case, Cell]]:
+    """Yield what a case's decisions rest on: its candidate, its base, its candidate asked plainly."""
+    yield case, matrix.candidate(case)
+    base, plain = matrix.base(case), matrix.plain(case)
+    if base is not None:
+        yield case, base
+    if plain is not None:
+        yield plain, matrix.candidate(plain)
 
 
 def _then(found: CellResult, draw: int, asked: Mapping[Place, int]) -> CellResult:
