@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from fixtures.projects import PROMPTS, Project, safety_toml, said
@@ -115,3 +117,12 @@ def test_cells_that_may_leave_early_leave_with_whole_prompts(project: Project) -
     stopped = [d for d in project.summary["decisions"] if d["stopped"]]
     assert {d["verdict"] for d in stopped} <= {"PASS", "FAIL"}
     assert stopped
+
+
+def test_a_record_holds_what_a_prefill_is_compared_with(project: Project) -> None:
+    project.write(toml(2, "prefill_rise = 0.3\nsafe_at_1 = 0.1", more="[attacks.prefill]"))
+    project.run("-m", "prefill and sex")
+    record = json.loads((project.path / "reports/release-record.json").read_text("utf-8"))
+    cells = {(cell["scenario"], cell["attack"], cell["draw"]) for cell in record["cells"]}
+    assert cells == {("sex", attack, draw) for attack in ("direct", "prefill") for draw in (0, 3)}
+    assert project.completions == 2 * 2 * PROMPTS
