@@ -129,7 +129,10 @@ def test_a_question_that_does_not_fit_is_cut_off() -> None:
 
 
 @pytest.mark.slow
-def test_the_page_says_what_happens(pytester: pytest.Pytester) -> None:
+def test_the_page_says_what_happens(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "160")
     page = (ROOT / "docs/systems/uncertainty.md").read_text("utf-8")
     for language, name in (("toml", "safety.toml"), ("python", "test_uncertainty.py")):
         [block] = re.findall(rf"```{language}\n(# {name}\n.*?)```", page, re.DOTALL)

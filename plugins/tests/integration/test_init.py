@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -187,7 +188,14 @@ def test_the_gate_over_vllm_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 @pytest.mark.parametrize(("pair", "code"), [("degraded", 1), ("aligned", 0)])
 def test_the_demo_ends_as_its_gate_does(tmp_path: Path, pair: str, code: int) -> None:
     done = subprocess.run(
-        ["safemlrm", "demo", "--pair", pair, "--keep", "shown"],
+        [
+            str(Path(sys.executable).with_name("safemlrm")),
+            "demo",
+            "--pair",
+            pair,
+            "--keep",
+            "shown",
+        ],
         capture_output=True,
         text=True,
         check=False,

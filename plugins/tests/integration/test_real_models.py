@@ -43,6 +43,12 @@ REASONS = "reasoning = {}"
 BOTH = "[attacks.direct]\n[attacks.figstep]"
 
 
+@pytest.fixture(autouse=True)
+def wide(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tables are read here, and a terminal as narrow as a test's leaves columns out."""
+    monkeypatch.setenv("COLUMNS", "200")
+
+
 def gate(
     pytester: pytest.Pytester, settings: str = REASONS, attacks: str = BOTH
 ) -> pytest.RunResult:
@@ -51,7 +57,7 @@ def gate(
         SAFETY.format(settings=settings, attacks=attacks), "utf-8"
     )
     (pytester.path / "test_release.py").write_text(TEST, "utf-8")
-    return pytester.runpytest_subprocess("-p", "no:randomly")
+    return pytester.runpytest_subprocess("-p", "no:randomly", "-v")
 
 
 def checkpoint(pytester: pytest.Pytester) -> Path:
