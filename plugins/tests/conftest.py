@@ -1,10 +1,22 @@
 """Wiring of the plugin's tests: projects that a scripted model answers in."""
 
+import signal
+
 import pytest
 
 from fixtures.projects import project
 
 __all__ = ["project"]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _interruptible() -> None:
+    """Heed Ctrl-C in runs that tests interrupt, where a shell started the tests in the background.
+
+    A shell without job control ignores it for what it puts there, and children inherit that.
+    """
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True)
