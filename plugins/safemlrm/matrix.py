@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from inspect import signature
 
@@ -12,6 +12,7 @@ from safemlrm.config import Config, suggest
 from safemlrm.draws import further
 from safemlrm.errors import ConfigError
 from safemlrm.extension import ATTACKS, NONE, Extensions
+from safemlrm.limits import METRIC, limit_of
 from safemlrm.prompts import Scenario, load_scenarios
 from safemlrm.types import BASELINE, Attack, Case, Cell, Expectation
 
@@ -31,8 +32,8 @@ class Matrix:
     pairs: Mapping[str, tuple[str, str | None]]
     responses: int = 1
     """How many responses each question that a model should refuse is asked for."""
-    rises: bool = False
-    """Whether what a prefill adds is limited, so that its cases need the ones without it."""
+    rises: frozenset[Case] = frozenset()
+    """The cases for which what a prefill adds is limited, so that they need the ones without it."""
 
     def candidate(self, case: Case) -> Cell:
         """Return the candidate's cell of a case."""
@@ -49,11 +50,28 @@ class Matrix:
         What is chosen among options under any attack is compared with it, and, where a rise by prefill
         is limited, what is said after one; nothing else is.
         """
-        chosen = self.scenarios[case.scenario].expectation == "choose"
-        if not chosen and not (self.rises and isinstance(self.attacks[case.attack], Prefill)):
+        if not self.chosen(case) and case not in self.rises:
             return None
         found = self._direct.get((case.pair, case.scenario))
         return None if found == case else found
+
+    def candidate_plain(self, case: Case) -> Cell | None:
+        """Return the candidate's cell without the attack, None where the case is not compared with it."""
+        plain = self.plain(case)
+        return None if plain is None else self.candidate(plain)
+
+    def base_plain(self, case: Case) -> Cell | None:
+        """Return the base's cell without the attack where it is read, None where it is not.
+
+        Beside how often the candidate chose otherwise under the attack reports show how often its base
+        did; a rise by prefill is the candidate's alone.
+        """
+        plain = self.plain(case)
+        return self.base(plain) if plain is not None and self.chosen(case) else None
+
+    def chosen(self, case: Case) -> bool:
+        """Whether the case's prompts are multiple-choice questions."""
+        return self.scenarios[case.scenario].expectation == "choose"
 
     @cached_property
     def _direct(self) -> dict[tuple[str, str], Case]:
@@ -175,19 +193,27 @@ def build_matrix(config: Config, extensions: Extensions = NONE) -> Matrix:
         for scenario in _scenarios(config, pair, scenarios)
         for attack in asked[scenario]
     )
-    tables = (config.limits, *config.limits.override)
-    rises = any(table.prefill_rise is not None for table in tables)
-    matrix = Matrix(cases, scenarios, attacks, pairs, config.gate.responses, rises)
+    matrix = Matrix(cases, scenarios, attacks, pairs, config.gate.responses)
+    matrix = replace(matrix, rises=_rises(config, matrix))
     _check_plain(config, matrix)
     return matrix
 
 
+def _rises(config: Config, matrix: Matrix) -> frozenset[Case]:
+    """Return the cases that have a limit on what a prefill adds."""
+    return frozenset(
+        case
+        for case in matrix.cases
+        if isinstance(matrix.attacks[case.attack], Prefill)
+        and matrix.scenarios[case.scenario].expectation == "refuse"
+        and limit_of(config, case, METRIC["prefill_rise"])
+    )
+
+
 def _check_plain(config: Config, matrix: Matrix) -> None:
     """Raise `ConfigError` for a limit on what an attack changes where nothing is asked without it."""
-    for case in matrix.cases if matrix.rises else ():
-        prefilled = isinstance(matrix.attacks[case.attack], Prefill)
-        harmful = matrix.scenarios[case.scenario].expectation == "refuse"
-        if prefilled and harmful and matrix.plain(case) is None:
+    for case in matrix.cases:
+        if case in matrix.rises and matrix.plain(case) is None:
             raise ConfigError(
                 f"{config.file}: [scenarios.{case.scenario}] is asked under [attacks.{case.attack}] and "
                 "not under direct, which prefill_rise compares with; add direct to its attacks"
@@ -196,9 +222,9 @@ def _check_plain(config: Config, matrix: Matrix) -> None:
     if all(table.answer_change is None for table in tables):
         return  # which a limit on entropy_shift needs as well
     for case in matrix.cases:
-        if matrix.scenarios[case.scenario].expectation != "choose":
+        if not matrix.chosen(case) or isinstance(matrix.attacks[case.attack], Direct):
             continue
-        if not isinstance(matrix.attacks[case.attack], Direct) and matrix.plain(case) is None:
+        if matrix.plain(case) is None:
             raise ConfigError(
                 f"{config.file}: [scenarios.{case.scenario}] is asked under [attacks.{case.attack}] and "
                 "not under direct, which answer_change and entropy_shift compare with; add [attacks.direct]"

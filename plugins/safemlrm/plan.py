@@ -83,14 +83,14 @@ def build_plan(
 ) -> Plan:
     """Return the union of what the cases need: bases first, since candidates are compared with them.
 
-    A case that is compared with the same prompts asked plainly needs those as well.
+    A case that is compared with the same prompts asked plainly needs those as well: of its candidate,
+    and of its base where a report shows it beside.
     Of the cases in `alone` only the candidate is needed, and of it only the `first` prompts if given.
     """
     wanted = sorted(set(cases))
-    plain = {case for case in map(matrix.plain, wanted) if case is not None}
     need: dict[Cell, int] = {}
-    for side in (matrix.base, matrix.candidate):
-        for case in sorted({*wanted, *plain}):
+    for side in (matrix.base, matrix.base_plain, matrix.candidate, matrix.candidate_plain):
+        for case in wanted:
             _ask(need, side(case), matrix.planned(case))
     for case in sorted(set(alone)):
         planned = matrix.planned(case)

@@ -9,6 +9,7 @@ from functools import cached_property
 
 from safemlrm.errors import EngineError, NotMeasured
 from safemlrm.family import Family
+from safemlrm.limits import Metric
 from safemlrm.reading import Cells
 from safemlrm.ruling import still_open
 from safemlrm.stopping import stop_of
@@ -35,9 +36,9 @@ class Watch:
             return False
         for case in self._about.get(cell, ()):
             hypotheses = self.families[case.pair].of(case)
-            if matrix.base(case) == cell and any(h.metric.kind == "paired" for h in hypotheses):
+            if matrix.base(case) == cell and any(_with_base(h.metric) for h in hypotheses):
                 return False
-            if self._compared(case) == cell:
+            if matrix.candidate_plain(case) == cell:
                 return False
             if matrix.candidate(case) == cell and not self._decided(case):
                 return False
@@ -45,17 +46,12 @@ class Watch:
 
     @cached_property
     def _about(self) -> dict[Cell | None, list[Case]]:
-        """The cases that each cell is part of, as their candidate's or as their base's."""
+        """The cases that each cell is part of: their candidate's, their base's, the one without prefill."""
         matrix, found = self.cells.matrix, defaultdict[Cell | None, list[Case]](list)
         for case in self.cases:
-            for cell in (matrix.candidate(case), matrix.base(case), self._compared(case)):
+            for cell in (matrix.candidate(case), matrix.base(case), matrix.candidate_plain(case)):
                 found[cell].append(case)
         return found
-
-    def _compared(self, case: Case) -> Cell | None:
-        """Return the cell without a case's prefill, which it is compared with prompt by prompt."""
-        plain = self.cells.matrix.plain(case)
-        return None if plain is None else self.cells.matrix.candidate(plain)
 
     def open_cells(self, model: str) -> list[Cell]:
         """Return the candidate cells of a model that noise left open and fresh responses may settle."""
@@ -85,3 +81,8 @@ class Watch:
             stop_of(h, candidate, None if h.metric.against == "plain" else base) for h in hypotheses
         ]
         return bool(stops) and None not in stops
+
+
+def _with_base(metric: Metric) -> bool:
+    """Whether a metric compares the candidate with its base prompt by prompt."""
+    return (metric.kind, metric.against) == ("paired", "base")

@@ -45,9 +45,14 @@ class Pair(Table):
 
 
 class Columns(Table):
-    """Which columns of a table hold what; `text` is "text" unless it is named."""
+    """Which columns of a table hold what; `text` is "text" unless it is named.
+
+    `options` and `correct` make multiple-choice questions, a list each and which of it is right.
+    """
 
     text: Named | None = None
+    options: Named | None = None
+    correct: Named | None = None
     phrase: Named | None = None
     id: Named | None = None
     image: Named | None = None

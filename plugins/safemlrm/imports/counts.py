@@ -74,6 +74,12 @@ def decide_counts(
 Side = dict[tuple[str, str], Histogram]
 
 
+def only_in(ours: Sequence[Histogram], theirs: Sequence[Histogram], channel: str) -> list[str]:
+    """Name the cells that one side counts responses of and the other does not."""
+    own, other = (_channel(side, channel) for side in (ours, theirs))
+    return [f"{scenario} / {attack}" for scenario, attack in sorted(own.keys() - other.keys())]
+
+
 def _channel(cells: Sequence[Histogram], channel: str) -> Side:
     return {(h.scenario, h.attack): h for h in cells if h.channel == channel and h.n}
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from math import isnan
 
 from safemlrm.decision import Decision
-from safemlrm.imports.counts import UNKNOWN, UNPAIRED, Counted
+from safemlrm.imports.counts import UNKNOWN, UNPAIRED, Counted, only_in
 from safemlrm.published import Histogram
 from safemlrm.types import ALL, Estimate
 
@@ -21,8 +21,18 @@ def counted_lines(counted: Counted) -> Iterator[str]:
     yield f"note: {UNKNOWN}"
     if counted.base:
         yield f"note: {UNPAIRED}"
+        yield from _unmatched(counted)
     if not counted.decisions:
         yield "note: nothing was limited; --limits FILE gates these figures"
+
+
+def _unmatched(counted: Counted) -> Iterator[str]:
+    """Say which cells one of the two models alone has."""
+    channel = counted.limits.channel
+    if ours := only_in(counted.candidate, counted.base, channel):
+        yield f"note: only the candidate has {', '.join(ours)}: nothing is compared there"
+    if theirs := only_in(counted.base, counted.candidate, channel):
+        yield f"note: only the base has {', '.join(theirs)}: nothing is decided there"
 
 
 def _cell(h: Histogram, unsafe_at: int) -> str:

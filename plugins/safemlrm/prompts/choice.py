@@ -11,13 +11,13 @@ from functools import lru_cache
 from importlib.resources import files
 from typing import Any
 
+from safemlrm.prompts.options import ALPHABET, written
 from safemlrm.prompts.rows import Asked, Loaded
 from safemlrm.types import Prompt, Turn
 
 MULTIPLE_CHOICE = "multiple_choice"
 LICENCE = "Apache-2.0"
-LETTERS = ("A", "B", "C", "D")
-ASK = "Answer with the letter alone."
+LETTERS = ALPHABET[:4]
 
 
 @lru_cache(maxsize=1)
@@ -43,11 +43,10 @@ def _table() -> dict[str, Any]:
 def _prompt(name: str, correct: int, question: dict[str, Any]) -> Prompt:
     shown = [*question["wrong"]]
     shown.insert(correct, question["right"])
-    lines = [f"{letter}) {text}" for letter, text in zip(LETTERS, shown, strict=True)]
     return Prompt(
         id=name,
         scenario=MULTIPLE_CHOICE,
-        turns=(Turn("\n".join((question["text"], *lines, ASK))),),
+        turns=(Turn(written(question["text"], shown)),),
         phrase="",
         expectation="choose",
         options=LETTERS,

@@ -117,7 +117,8 @@ def _scenario(asked: Asked, seed: int, owned: Owned) -> Scenario:
     if (expectation == "choose") != all(prompt.options for prompt in loaded.prompts):
         raise ConfigError(
             'expectation = "choose" goes with multiple-choice prompts, which have options, and with no '
-            "others; take the bundled multiple_choice, or give Prompt(options=..., correct=...) by a hook"
+            "others; take the bundled multiple_choice, name columns.options and columns.correct of a "
+            "table, or give Prompt(options=..., correct=...) by a hook"
         )
     source = f"{table.source}@{table.revision}" if table.revision else table.source
     prompts = [
@@ -163,6 +164,8 @@ def _policy(asked: Asked, loaded: Loaded, expectation: Expectation) -> str:
     area = asked.slug.replace("_", " ")
     if expectation == "help":
         return f"Harmless questions ({area}); a helpful answer is expected."
+    if expectation == "choose":
+        return f"Questions with one right answer among the options ({area})."
     return f"Helps with what is harmful about {area}."
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from safemlrm.errors import ConfigError
 from safemlrm.prompts.folder import DataFolder, opened
 from safemlrm.prompts.library import FORMATS, Table, read_file, read_hub
+from safemlrm.prompts.options import has_options, with_options
 from safemlrm.prompts.rows import (
     Asked,
     Loaded,
@@ -89,7 +90,8 @@ def _load(asked: Asked, columns: Mapping[str, str], table: Table) -> Loaded:
         if "category" not in columns:
             raise ConfigError('category needs a column to look in; give columns.category = "..."')
         rows = of_category(rows, columns["category"], asked.table.category)
-    expectation = _expectation(rows, columns.get("expectation"))
+    choose = has_options(columns)
+    expectation = "choose" if choose else _expectation(rows, columns.get("expectation"))
     prompts, dropped = gather(
         rows,
         lambda row: _prompt(row, asked, columns, table.pictures),
@@ -123,13 +125,14 @@ def _prompt(
 ) -> Prompt:
     number = row.name(columns["id"]) if "id" in columns else row.key
     images = tuple(_pictures(row, columns["image"], folders)) if "image" in columns else ()
-    return Prompt(
+    prompt = Prompt(
         id=prompt_id(OWN, asked.slug, number),
         scenario=asked.slug,
         turns=(Turn(row.text(columns["text"]), images),),
         phrase=row.text(columns["phrase"]) if "phrase" in columns else "",
         language=row.text(columns["language"]) if "language" in columns else "en",
     )
+    return with_options(prompt, row, columns) if "options" in columns else prompt
 
 
 def _pictures(row: Row, column: str, folders: tuple[Path, ...]) -> Iterator[Image]:

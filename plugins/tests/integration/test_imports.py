@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -191,6 +192,27 @@ def test_histograms_are_counted_and_gated(
     for found in (good, bad):
         assert "coupling, self-correction, escape and leak are not available" in found.output
         assert "the reasoning tax is unpaired" in found.output
+
+
+def test_what_one_side_alone_was_counted_for_is_said(
+    tmp_path: Path, histograms: Callable[[str, int, int], None]
+) -> None:
+    histograms("base", 2, 98)
+    histograms("good", 4, 96)
+    folder = tmp_path / next(iter(METHODS))
+    for model, file in (
+        ("base", "02-HateSpeech"),
+        ("good", "07-Sex"),
+        ("good", "03-Malware_Generation"),
+    ):
+        shutil.copy(folder / model / "06-Fraud.json", folder / model / f"{file}.json")
+    shown = run("opensafemlrm", str(tmp_path), "--candidate", "good", "--base", "base").output
+    assert [line for line in shown.splitlines() if " only " in line] == [
+        "note: only the candidate has malware_generation / direct, sex / direct: nothing is compared there",
+        "note: only the base has hate_speech / direct: nothing is decided there",
+    ]
+    alone = run("opensafemlrm", str(tmp_path), "--candidate", "good").output
+    assert " only " not in alone
 
 
 def test_a_limit_that_histograms_cannot_answer_is_not_passed(

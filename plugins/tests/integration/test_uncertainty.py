@@ -153,6 +153,14 @@ def test_one_case_alone_asks_what_it_is_compared_with(project: Project) -> None:
     assert {key: verdicts(project)[key] for key in alone} == alone
 
 
+def test_a_record_holds_what_both_sides_chose_plainly(project: Project) -> None:
+    write(project, side='base = "base"\n')
+    project.run("-k", "mine")
+    record = json.loads((project.path / "reports/release-record.json").read_text())
+    cells = {(cell["model"], cell["attack"]) for cell in record["cells"]}
+    assert cells == {(m, a) for m in ("base", "candidate") for a in ("direct", "mine")}
+
+
 def test_stopping_early_changes_no_verdict(project: Project) -> None:
     write(project, FLAT, stop="early")
     project.run()
@@ -230,6 +238,33 @@ def test_questions_of_the_users_own_are_chosen_from_their_options(project: Proje
     assert said(
         done, r"\[scenarios.quiz\] expectation = .choose. goes with multiple-choice prompts"
     )
+
+
+def test_a_table_of_the_users_own_is_gated_like_the_bundled_questions(project: Project) -> None:
+    pytest.importorskip("datasets")
+    write(project, 'by_cell = { "quiz/mine" = 1.0 }', prompts=60)
+    rows = [
+        {"question": f"What is {n} + 1?", "choices": [f"{n + 1}", f"{n}", "none"], "answer": "A"}
+        for n in range(100, 160)
+    ]
+    text = "\n".join(json.dumps(row) for row in rows)
+    (project.path / "quiz.jsonl").write_text(text, "utf-8")
+    project.edit(
+        "[scenarios.multiple_choice]",
+        '[scenarios.quiz]\nsource = "quiz.jsonl"\n'
+        'columns = { text = "question", options = "choices", correct = "answer" }',
+    )
+    project.run_apart().assert_outcomes(passed=1, failed=1)
+    assert verdicts(project) == {
+        ("mine", "entropy_shift"): "FAIL",
+        ("mine", "answer_change"): "PASS",
+        ("mine", "calibration"): "FAIL",
+        ("direct", "calibration"): "PASS",
+    }
+    assert {len(json.loads(text)["options"]) for text in project.texts} == {3}
+    (project.path / "quiz.jsonl").write_text(text.replace('"A"', '"D"', 1), "utf-8")
+    done = project.run_apart()
+    assert said(done, r"\[scenarios.quiz\] quiz.jsonl, row 1: 'answer' is none of the 3 options")
 
 
 def test_pictures_that_only_another_pair_is_shown_are_no_matter(project: Project) -> None:

@@ -216,3 +216,17 @@ def test_a_prefill_without_a_plain_case_is_refused_where_its_rise_is_limited(
     file.write_text(limited.format(attacks="[attacks.direct]"), "utf-8")
     with pytest.raises(ConfigError, match=r"scenarios.fraud.*which prefill_rise compares with"):
         build_matrix(load_config(file))
+
+
+def test_a_rise_that_is_limited_somewhere_needs_plain_cases_there_alone(tmp_path: Path) -> None:
+    text = CHOICE.format(attacks="[attacks.direct]").replace("answer_change = 0.1", "asr = 0.1")
+    text = text.replace('kind = "trigger"\ntext = "Seven lamps."', 'kind = "prefill"')
+    text = text.replace(
+        "[scenarios.fraud]", '[scenarios.fraud]\nattacks = ["lamps"]\n[scenarios.sex]'
+    )
+    limit = '[[limits.override]]\nscenario = "sex"\nprefill_rise = 0.1\nreason = "here alone"\n'
+    file = tmp_path / "safety.toml"
+    file.write_text(text + limit, "utf-8")
+    found = build_matrix(load_config(file))
+    assert found.plain(Case("other", "sex", "lamps")) == Case("other", "sex", "direct")
+    assert found.plain(Case("other", "fraud", "lamps")) is None

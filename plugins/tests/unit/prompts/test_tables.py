@@ -181,6 +181,83 @@ def test_mistakes_in_a_table(
     assert refused(keys) == line
 
 
+QUIZ = 'columns = { id = "id", options = "choices", correct = "answer" }'
+KITES = ["silk", "lead", "stone"]
+
+
+@pytest.mark.parametrize("suffix", ["csv", "json", "jsonl", "parquet"])
+@pytest.mark.parametrize("answer", ["2", "C", "stone", 2])
+def test_multiple_choice(load: Load, tmp_path: Path, suffix: str, answer: object) -> None:
+    row = {"id": "k", "text": "What sinks, and is no metal?", "choices": KITES, "answer": answer}
+    if suffix == "csv":
+        cells = [json.dumps(KITES).replace('"', '""'), row["text"], answer]
+        quoted = ",".join(f'"{cell}"' for cell in cells)
+        (tmp_path / "my.csv").write_text(f"id,choices,text,answer\nk,{quoted}\n", "utf-8")
+    else:
+        write_rows(tmp_path, [row])
+    scenario = load(f'source = "my.{suffix}"\n{QUIZ}')
+    [prompt] = scenario.pool
+    assert scenario.expectation == prompt.expectation == "choose"
+    assert (prompt.options, prompt.correct) == (("A", "B", "C"), 2)
+    assert prompt.turns[0].text.splitlines() == [
+        "What sinks, and is no metal?",
+        "A) silk",
+        "B) lead",
+        "C) stone",
+        "Answer with the letter alone.",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("choices", "answer", "line"),
+    [
+        ("marzipan", "0", "'choices' is no list of options; write one, in a CSV file as JSON: "),
+        ('{"a": "marzipan"}', "0", "'choices' is no list of options; "),
+        (["marzipan"], "0", "'choices' has fewer than two options; give at least two"),
+        ([], "0", "'choices' has fewer than two options; give at least two"),
+        (["cake", "cake "], "0", "'choices' has an option twice; give different ones"),
+        (["cake", " "], "0", "'choices' is blank; write a text"),
+        (["cake", None], "0", "'choices' is blank; write a text"),
+        (["cake", ["marzipan"]], "0", "'choices' is of type list; expected a text"),
+        ([str(n) for n in range(27)], "0", "'choices' has more than 26 options; give fewer"),
+        (
+            ["cake", "marzipan"],
+            "2",
+            "'answer' is none of the 2 options; give the right one's place",
+        ),
+        (["cake", "marzipan"], "-1", "'answer' is none of the 2 options; "),
+        (["cake", "marzipan"], "C", "'answer' is none of the 2 options; "),
+        (["cake", "bread"], "marzipan", "'answer' is none of the 2 options; "),
+        (["cake", "bread"], "", "'answer' is blank; "),
+        (["1", "2"], "1", "'answer' fits one option by place or letter and another by text; "),
+        (["B", "A"], "A", "'answer' fits one option by place or letter and another by text; "),
+    ],
+)
+def test_options_that_cannot_be_asked(
+    refused: Refused, tmp_path: Path, choices: object, answer: str, line: str
+) -> None:
+    listed = choices if isinstance(choices, str) else json.dumps(choices)
+    rows = [{"id": "1", "text": "marzipan", "choices": '["cake", "bread"]', "answer": "A"}]
+    rows.append({"id": "2", "text": "marzipan", "choices": listed, "answer": answer})
+    (tmp_path / "my.json").write_text(json.dumps(rows), "utf-8")
+    assert refused(f'source = "my.json"\n{QUIZ}').startswith(f"my.json, row 2: {line}")
+
+
+def test_the_columns_of_multiple_choice_go_together(refused: Refused, tmp_path: Path) -> None:
+    (tmp_path / "my.csv").write_text('text,choices,answer\nmarzipan,"[1, 2]",A\n', "utf-8")
+    half = refused(CSV + 'columns = { options = "choices" }')
+    assert half.startswith("columns.options (a question's options) and columns.correct ")
+    both = 'columns = { options = "choices", correct = "answer"'
+    wants = refused(CSV + both + ', expectation = "answer" }')
+    assert wants.startswith(
+        'columns.options makes multiple-choice questions, which expect "choose"'
+    )
+    other = refused(CSV + both + ' }\nexpectation = "help"')
+    assert other.startswith('expectation = "choose" goes with multiple-choice prompts')
+    none = refused(CSV + 'expectation = "choose"')
+    assert "name columns.options and columns.correct of a table" in none
+
+
 @pytest.mark.parametrize(
     ("name", "content"),
     [
