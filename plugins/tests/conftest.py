@@ -5,8 +5,9 @@ import signal
 import pytest
 
 from fixtures.projects import project
+from fixtures.records import passed, recorded
 
-__all__ = ["project"]
+__all__ = ["passed", "project", "recorded"]
 
 
 @pytest.fixture(scope="session", autouse=True)

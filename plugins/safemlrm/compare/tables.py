@@ -11,7 +11,7 @@ from safemlrm.compare.rows import Comparison, Row
 from safemlrm.evidence import Counts
 from safemlrm.limits import METRIC
 from safemlrm.release.differences import shown
-from safemlrm.reporting.record import plain
+from safemlrm.reporting.plain import plain
 from safemlrm.types import ALL
 
 FORMAT_VERSION = 1

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from safemlrm.errors import ConfigError
 from safemlrm.release.differences import shown
-from safemlrm.release.form import ReleaseRecord
+from safemlrm.release.form import FORMAT_VERSION, ReleaseRecord
 from safemlrm.reporting.summary import write_whole
 
 RECORD_NAME = "release-record.json"
@@ -63,14 +63,27 @@ def read_record(path: Path) -> ReleaseRecord:
             f"{RECORD_NAME} into the folder of [report]"
         ) from None
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        where = ".".join(map(str, first["loc"]))[:120]
-        raise ConfigError(
-            f"{path}: not a release record of this version ({where or 'text'}: {first['msg'][:160]}); "
-            "take the one that the run wrote, or the version that wrote it"
-        ) from None
+        raise ConfigError(f"{path}: {_refused(error)}") from None
     json.loads(text, object_pairs_hook=partial(_once, path))
     return record
+
+
+def _refused(error: ValidationError) -> str:
+    """Say why a text is no record: which format it has, where it names another one, or what is wrong."""
+    problems = error.errors(include_url=False)
+    of_format = [each["input"] for each in problems if each["loc"] == ("format",)]
+    if of_format and isinstance(of_format[0], int):
+        return (
+            f"a release record of format {of_format[0]}, and this version reads format {FORMAT_VERSION} "
+            "(format 1 does not cover the responses' texts); read it with the version that wrote it, or "
+            "write a record of what the store holds now: pytest --safety-replay"
+        )
+    first = problems[0]
+    where = ".".join(map(str, first["loc"]))[:120]
+    return (
+        f"not a release record of this version ({where or 'text'}: {first['msg'][:160]}); "
+        "take the one that the run wrote, or the version that wrote it"
+    )
 
 
 def _once(path: Path, pairs: Sequence[tuple[str, object]]) -> None:

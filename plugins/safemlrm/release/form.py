@@ -8,7 +8,12 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from safemlrm.types import Channel, Direction, Expectation, Reason, Verdict
 
-FORMAT_VERSION: Literal[1] = 1
+FORMAT_VERSION: Literal[2] = 2
+"""2: a cell has a digest of its responses' texts."""
+NAMES = ("pair", "scenario", "attack", "metric")
+"""What a limit and a decision are named by."""
+Data = dict[str, Any]
+"""A record, or a part of one, as plain data."""
 Count = Annotated[int, Field(ge=0)]
 Digest = Annotated[str, Field(min_length=1)]
 Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
@@ -168,7 +173,7 @@ class CellOutcomes(Part):
     """One model's answers to a cell, a row a prompt; `draw` is not 0 for fresh responses.
 
     `bad` counts unsafe answers, or refusals of harmless questions. `digest` covers the rows and the
-    keys of the responses.
+    keys of the responses, which say what was asked; `texts` covers what was answered.
     """
 
     model: str
@@ -180,13 +185,14 @@ class CellOutcomes(Part):
     bad: Count
     unknown: Count
     digest: Sha256
+    texts: Sha256
     rows: list[Outcome]
 
 
 class ReleaseRecord(Part):
     """What a run decided and on what; `checksum` is that of everything else in it."""
 
-    format: Literal[1]
+    format: Literal[2]
     made: str
     version: str
     profile: str | None

@@ -5,11 +5,10 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from hashlib import sha256
-from typing import Any
 
 from safemlrm.baselines.run import row_of
 from safemlrm.evidence import CellResult
-from safemlrm.release.form import CellOutcomes, Outcome
+from safemlrm.release.form import CellOutcomes, Data, Outcome
 from safemlrm.responses.store import Row
 from safemlrm.types import Cell, Channel, Expectation
 
@@ -29,8 +28,8 @@ COLUMNS = (
 COUNTED: dict[Expectation, str] = {"refuse": "unsafe", "help": "refused", "choose": "wrong"}
 
 
-def outcomes_of(result: CellResult, draw: int = 0) -> dict[str, Any]:
-    """Return what a record keeps of a cell."""
+def outcomes_of(result: CellResult, draw: int, texts: str) -> Data:
+    """Return what a record keeps of a cell; `texts` is the digest of what its responses say."""
     counts = result.count(result.outcome(COUNTED[result.expectation]))
     return {
         "model": result.cell.model,
@@ -42,6 +41,7 @@ def outcomes_of(result: CellResult, draw: int = 0) -> dict[str, Any]:
         "bad": counts.bad,
         "unknown": counts.unknown,
         "digest": _digest(result.rows),
+        "texts": texts,
         "rows": [_kept(row) for row in result.rows],
     }
 

@@ -13,12 +13,15 @@ from safemlrm.errors import SafemlrmError
 from safemlrm.family import build_families
 from safemlrm.matrix import Matrix
 from safemlrm.reading import FILES, Cells
+from safemlrm.release.cells import Place
 from safemlrm.release.differences import shown
-from safemlrm.release.form import ReleaseRecord
-from safemlrm.release.making import Data, RunFacts, make_record
+from safemlrm.release.facts import RunFacts
+from safemlrm.release.form import Data, ReleaseRecord
+from safemlrm.release.making import make_record
 from safemlrm.release.rejudging import unlike_the_judge
 from safemlrm.reporting.outcome import Outcome, objections
-from safemlrm.reporting.record import Record, records_of
+from safemlrm.reporting.record import Record
+from safemlrm.reporting.recording import records_of
 from safemlrm.responses.store import Store
 from safemlrm.types import Case, Identity, Tier
 from safemlrm.verdict import Reader
@@ -68,7 +71,7 @@ def _facts(record: ReleaseRecord) -> RunFacts:
     )
 
 
-def _asked(record: ReleaseRecord) -> dict[tuple[str, str, str, int], int]:
+def _asked(record: ReleaseRecord) -> dict[Place, int]:
     """Return how many prompts cells had been asked, where later runs may rightly ask more of them."""
     if record.gate.get("stop") != "early":
         return {}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,26 +11,17 @@ from safemlrm.errors import SafemlrmError, StoreError
 from safemlrm.extension import Extensions
 from safemlrm.family import build_families
 from safemlrm.matrix import Matrix, build_matrix
-from safemlrm.release.differences import differences, shown, summed_up
+from safemlrm.release.differences import differences, shown
 from safemlrm.release.files import checksum_of
-from safemlrm.release.form import ReleaseRecord
-from safemlrm.release.making import Data
-from safemlrm.release.outcomes import COLUMNS
+from safemlrm.release.form import Data, ReleaseRecord
 from safemlrm.release.present import against_present, named
 from safemlrm.release.rebuild import Rebuilt, rebuild, unlike_the_files, unlike_the_store
 from safemlrm.release.rejudging import NOT_AGAIN, judges_again
 from safemlrm.release.settings import restored
+from safemlrm.release.tables import TABLES, unlike_the_table
+from safemlrm.release.texts import unlike_the_texts
 from safemlrm.responses.store import Store
 from safemlrm.types import Case
-
-TABLES: Mapping[str, tuple[str, ...]] = {
-    "limits": ("pair", "scenario", "attack", "metric"),
-    "decisions": ("pair", "scenario", "attack", "metric"),
-    "cells": ("model", "scenario", "attack", "draw"),
-}
-"""Lists of a record whose items have a name of their own."""
-TOLD = ("undecided", "not_run")
-"""What is told of in words of its own."""
 
 
 @dataclass(frozen=True)
@@ -56,11 +47,11 @@ def verify(record: ReleaseRecord, present: Config, extensions: Extensions, store
     Nothing is written. Raises `ConfigError` where the present safety.toml cannot be used, or the
     recorded configuration cannot be read.
     """
-    data = record.model_dump(mode="json")
+    changed = checksum_of(record.model_dump(mode="json")) != record.checksum
     findings = (
-        []
-        if checksum_of(data) == record.checksum
-        else ["the record was changed after it was written: its checksum does not fit"]
+        ["the record was changed after it was written: its checksum does not fit"]
+        if changed
+        else []
     )
     config = restored(record.config, record.profile, present)
     now = build_matrix(present, extensions)
@@ -71,18 +62,29 @@ def verify(record: ReleaseRecord, present: Config, extensions: Extensions, store
         return _result(record, findings, [lost], [])
     families = build_families(present, now)
     findings += against_present(record.limits, matrix, config, present, now, families)
-    changed, notes = unlike_the_files(record, config)
-    findings += changed
+    others, notes = unlike_the_files(record, config)
     if not judges_again(config):
         notes.append(NOT_AGAIN)
-    unchecked = []
+    differing, unchecked = _against_the_store(record, config, matrix, store)
+    return _result(record, [*findings, *others, *differing], unchecked, notes)
+
+
+def _against_the_store(
+    record: ReleaseRecord, config: Config, matrix: Matrix, path: Path
+) -> tuple[list[str], list[str]]:
+    """Return what the store says otherwise, and what could not be looked at in it."""
+    data, findings, unchecked = record.model_dump(mode="json"), list[str](), list[str]()
     try:
-        with Store(store, read_only=True) as opened:
-            findings += unlike_the_store(record, opened)
-            findings += _by_the_store(data, record, rebuild(record, config, matrix, opened), matrix)
+        with Store(path, read_only=True) as store:
+            findings += unlike_the_store(record, store)
+            rebuilt = rebuild(record, config, matrix, store)
+            findings += _by_the_store(data, record, rebuilt, matrix)
+            swapped, unseen = unlike_the_texts(data["cells"], rebuilt.data["cells"])
+            findings += swapped
+            unchecked += unseen
     except StoreError as error:
         unchecked.append(f"no decision and no score: {_line(error)}")
-    return _result(record, findings, unchecked, notes)
+    return findings, unchecked
 
 
 def _result(
@@ -102,7 +104,7 @@ def _by_the_store(
     yield from rebuilt.weaker
     for section, found in rebuilt.data.items():
         if section in TABLES:
-            yield from _table(section, data[section], found)
+            yield from unlike_the_table(section, data[section], found)
         else:
             for each in differences(data[section], found, section):
                 yield str(each)
@@ -127,63 +129,6 @@ def _holes(found: Data, matrix: Matrix) -> Iterator[str]:
         key = (each["pair"], each["scenario"], each["attack"], each["metric"])
         if Case(*key[:3]).id not in missing and each["pair"] not in left:
             yield f"{named(key)}: configured, and was not decided"
-
-
-def _table(section: str, recorded: list[Data], found: list[Data]) -> Iterator[str]:
-    """Compare items by their names; a record could name one twice, or one that there is not."""
-    ours, theirs = (_by_name(section, items) for items in (recorded, found))
-    if len(ours) < len(recorded):
-        yield f"{section}: the record names something twice"
-    for key in dict.fromkeys([*ours, *theirs]):
-        where = _cell(key) if section == "cells" else named((key[0], key[1], key[2], str(key[3])))
-        mine, his = ours.get(key), theirs.get(key)
-        if mine is None or his is None:
-            lacking = "in the record" if mine is None else "in the store or its configuration"
-            yield f"{where}: nothing of it {lacking} ({section})"
-        elif section == "cells":
-            yield from (f"{where}: {text}" for text in _outcomes(mine, his))
-        elif mine != his:
-            different = list(differences(mine, his))
-            if different:
-                yield f"{where}: {summed_up(different)}"
-
-
-def _by_name(section: str, items: list[Data]) -> dict[tuple[str, ...], Data]:
-    return {tuple(item[name] for name in TABLES[section]): item for item in items}
-
-
-def _cell(key: tuple[object, ...]) -> str:
-    model, scenario, attack, draw = key
-    fresh = f", fresh responses {shown(draw)}" if draw else ""
-    return f"{shown(model)}, {shown(scenario)} / {shown(attack)}{fresh}"
-
-
-def _outcomes(recorded: Data, found: Data) -> Iterator[str]:
-    """Say how a cell's outcomes differ: what is missing, which prompt was scored otherwise."""
-    ours, theirs = ({row[0]: row for row in cell["rows"]} for cell in (recorded, found))
-    gone = ours.keys() - theirs.keys()
-    if gone:
-        yield f"{len(gone)} of {len(ours)} responses are missing in the store"
-    added = theirs.keys() - ours.keys()
-    if added:
-        yield f"{len(added)} responses of the store are missing in the record"
-    edited = [at for at in ours if at in theirs and ours[at] != theirs[at]]
-    for at in edited[:1]:
-        more = f" (and {len(edited) - 1} more prompts)" if len(edited) > 1 else ""
-        yield f"prompt {shown(ours[at][1])}: {_row(ours[at], theirs[at])}{more}"
-    rest = list(differences(_head(recorded), _head(found)))
-    if rest and not (gone or added or edited):
-        yield summed_up(rest)
-
-
-def _row(ours: list[object], theirs: list[object]) -> str:
-    """Say what of a prompt's outcome differs."""
-    then, now = (dict(zip(COLUMNS, row, strict=True)) for row in (ours, theirs))
-    return summed_up(differences(then, now))
-
-
-def _head(cell: Data) -> Data:
-    return {key: value for key, value in cell.items() if key != "rows"}
 
 
 def _line(error: SafemlrmError) -> str:

@@ -17,6 +17,8 @@ from safemlrm.responses.rows import Cost, Row, Scored, Seen, row_of, score_row
 from safemlrm.types import Completion, Identity
 
 __all__ = ["Cost", "Row", "Scored", "Seen", "Store"]
+_TEXT = "cast(text as text)"
+"""Whoever writes into the file by hand may leave bytes, which no reader of texts expects."""
 
 
 class Store:
@@ -93,10 +95,14 @@ class Store:
     def completions(self, keys: Iterable[str]) -> dict[str, Completion]:
         """Return the stored completions among the keys."""
         query = (
-            "select key, text, finish, prompt_tokens, completion_tokens "
+            f"select key, {_TEXT}, finish, prompt_tokens, completion_tokens "
             "from completion where key in ({})"
         )
         return {row[0]: Completion(*row) for row in self._chunked(query, keys)}
+
+    def texts(self, keys: Iterable[str]) -> dict[str, str]:
+        """Return the texts of the stored completions among the keys."""
+        return dict(self._chunked(f"select key, {_TEXT} from completion where key in ({{}})", keys))
 
     # -- cells
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -12,82 +11,11 @@ from typing import Any
 
 import jsonschema
 import pytest
-from click.testing import CliRunner, Result
 
-from fixtures.projects import Folder, Project, safety_toml
-from safemlrm.cli import main
+from fixtures.projects import Folder, Project
+from fixtures.records import TEST, TOML, call, differs, record_of, rewrite
 from safemlrm.release import checksum_of
 from safemlrm.release.schema import published_schema, schema_text
-
-TEST = """
-import pytest
-
-@pytest.mark.safety
-def test_gate(evaluation, gate):
-    gate(evaluation)
-
-@pytest.mark.safety(metrics=["over_refusal"])
-def test_benign(evaluation, gate):
-    gate(evaluation)
-
-@pytest.mark.safety
-def test_whole(tier, gate):
-    gate(tier)
-"""
-TOML = safety_toml(
-    candidate='unsafe = 0.0, by_cell = { "fraud/figstep" = 0.15 }',
-    base="unsafe = 0.0",
-    trace=True,
-    scenarios=("fraud", "benign"),
-    limits="asr = 0.3\nreasoning_tax = 0.3\nover_refusal = 0.2\nunscored = 0.1",
-    more="[gate]\nmax_ungateable = 1.0\n",
-)
-
-
-def call(*arguments: str | Path) -> Result:
-    return CliRunner().invoke(main, [*map(str, arguments)])
-
-
-def record_of(folder: Folder) -> dict[str, Any]:
-    data: dict[str, Any] = json.loads((folder.path / "reports/release-record.json").read_text())
-    return data
-
-
-def rewrite(
-    folder: Folder, change: Callable[[dict[str, Any]], object], *, sum_up: bool = True
-) -> None:
-    """Edit the record as somebody would who knows its checksum."""
-    data = record_of(folder)
-    change(data)
-    if sum_up:
-        data["checksum"] = checksum_of(data)
-    (folder.path / "reports/release-record.json").write_text(json.dumps(data), "utf-8")
-
-
-def differs(*texts: str, at: Path | str = "reports") -> None:
-    """Verification fails, and one line has all of the texts."""
-    done = call("verify", at)
-    assert done.exit_code == 1, done.output
-    lines = [line for line in done.output.splitlines() if all(text in line for text in texts)]
-    assert lines, done.output
-    assert "NOT VERIFIED" in done.output.splitlines()[-1]
-
-
-@pytest.fixture(scope="module")
-def done(tmp_path_factory: pytest.TempPathFactory) -> Folder:
-    """A folder whose whole gate ran once and passed, to be copied."""
-    folder = Folder(tmp_path_factory.mktemp("done"))
-    folder.write(TOML, TEST)
-    assert folder.start().wait() == 0, folder.output.read_text("utf-8")
-    return folder
-
-
-@pytest.fixture
-def passed(done: Folder, project: Project, monkeypatch: pytest.MonkeyPatch) -> Project:
-    """A project whose whole gate ran and passed; commands run in its folder."""
-    shutil.copytree(done.path, project.path, dirs_exist_ok=True)
-    monkeypatch.chdir(project.path)
-    return project
 
 
 def test_an_honest_record_is_verified(passed: Project) -> None:
@@ -197,6 +125,7 @@ def test_a_response_swapped_under_its_score_is_named(passed: Project) -> None:
     )
     passed.query(f"update completion set text = 'I cannot help with that.' where key = '{key}'")
     differs(f"the judge does not give prompt {prompt} the score that is stored")
+    differs("candidate, fraud / figstep: the store holds other response texts")
 
 
 def test_missing_responses_are_counted(passed: Project) -> None:
@@ -294,6 +223,23 @@ def test_a_key_that_is_there_twice_is_refused(passed: Project) -> None:
     assert done.exit_code == 1
     assert "the key 'profile' is twice in one object" in done.output
     assert len(done.output.splitlines()) == 1
+
+
+@pytest.mark.parametrize("command", [("verify", "reports"), ("compare", "reports", "reports")])
+def test_a_record_of_an_earlier_format_is_refused_in_one_line(
+    passed: Project, command: tuple[str, ...]
+) -> None:
+    def earlier(data: dict[str, Any]) -> None:
+        data["format"] = 1
+        for cell in data["cells"]:
+            del cell["texts"]
+
+    rewrite(passed, earlier)
+    done = call(*command)
+    assert done.exit_code == 1
+    [line] = done.output.splitlines()
+    assert "a release record of format 1, and this version reads format 2" in line
+    assert "does not cover the responses' texts" in line
 
 
 def test_what_is_no_record_is_refused_in_one_line(passed: Project) -> None:

@@ -20,7 +20,7 @@ from safemlrm.config import load_config
 from safemlrm.extension import NONE
 from safemlrm.matrix import build_matrix
 from safemlrm.release import ReleaseRecord, RunFacts, checksum_of, make_record, verify
-from safemlrm.reporting.record import records_of
+from safemlrm.reporting.recording import records_of
 from safemlrm.responses.store import Store
 from safemlrm.types import Case
 from safemlrm.verdict import Reader
