@@ -28,6 +28,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="another safety.toml, of which only the models that are candidates count",
     )
     group.addoption(
+        "--safety-model",
+        metavar="NAME=WEIGHTS[@REVISION]",
+        action="append",
+        default=[],
+        help="other weights for a candidate, whatever safety.toml and its profile say; may be repeated",
+    )
+    group.addoption(
         "--safety-plan",
         action="store_true",
         help="print what would be asked and what it could detect, then stop",
@@ -95,10 +102,14 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 def pytest_report_header(config: pytest.Config) -> list[str]:
     """A verdict is read with the settings it was reached under."""
+    run = config.stash.get(RUN, None)
+    if run is None:
+        return []
+    from safemlrm.audit import spelled
     from safemlrm.reporting.terminal import header
 
-    run = config.stash.get(RUN, None)
-    return [] if run is None else header(run.config, run.matrix, run.families)
+    weights = [f"safety: weights by --safety-model: {spelled(model)}" for model in run.models]
+    return header(run.config, run.matrix, run.families) + weights
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

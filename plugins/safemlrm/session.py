@@ -16,7 +16,7 @@ from safemlrm.audit import audit_essentials
 from safemlrm.baselines import weaker
 from safemlrm.canary import Clipping, clippings, with_canaries
 from safemlrm.collection import needs
-from safemlrm.config import Attach, Config, load_config
+from safemlrm.config import Attach, Config, load_config, read_weights
 from safemlrm.errors import ConfigError, SafemlrmError
 from safemlrm.extension import defended, gather
 from safemlrm.family import FIRST, Family, build_families
@@ -59,6 +59,7 @@ class Run:
     replay: bool
     observe: bool
     again: str
+    models: tuple[str, ...] = ()
 
     @cached_property
     def reader(self) -> Reader:
@@ -250,7 +251,8 @@ class Run:
     def _weaker(self, pair: str, texts: Sequence[str]) -> str:
         more = f" (and {len(texts) - 1} more)" if len(texts) > 1 else ""
         profile = f" --profile {self.config.profile}" if self.config.profile else ""
-        command = f"safemlrm accept {pair}{profile} --loosen --by NAME --reason TEXT"
+        models = "".join(f" --model={shlex.quote(model)}" for model in self.models)
+        command = f"safemlrm accept {pair}{profile}{models} --loosen --by NAME --reason TEXT"
         return (
             f"{pair} is gated less than its accepted run: {texts[0]}{more}; set it back, or `{command}` "
             "keeps who loosened it and why"
@@ -273,9 +275,12 @@ def open_run(config: pytest.Config, file: Path) -> Run:
     Raises `ConfigError` for every mistake a user can make in safety.toml and in what hooks return.
     """
     other: str | None = config.getoption("safety_candidates")
-    candidates = None if other is None else config.invocation_params.dir / other
+    start = config.invocation_params.dir
+    candidates = None if other is None else start / other
+    models: list[str] = config.getoption("safety_model")
+    weights = read_weights("--safety-model", models, start)
     extensions = gather(config.pluginmanager)
-    settings = load_config(file, config.getoption("safety_profile"), candidates)
+    settings = load_config(file, config.getoption("safety_profile"), candidates, weights)
     settings = defended(settings, extensions)
     attach: Attach | None = config.getoption("safety_attach")
     if attach is not None:
@@ -292,6 +297,7 @@ def open_run(config: pytest.Config, file: Path) -> Run:
         replay=bool(config.getoption("safety_replay")),
         observe=bool(config.getoption("safety_observe")),
         again=_again(config),
+        models=tuple(models),
     )
 
 
@@ -308,4 +314,5 @@ def _again(config: pytest.Config) -> str:
         value: str | None = config.getoption(name)
         if value is not None:
             words += [flag, value]
+    words += [f"--safety-model={value}" for value in config.getoption("safety_model")]
     return shlex.join(words)

@@ -30,6 +30,9 @@ def _not_blank(_: click.Context, option: click.Parameter, value: str) -> str:
 @click.argument("pair")
 @click.option("--config", "file", default="safety.toml", show_default=True, help="The safety.toml.")
 @click.option("--profile", help="The profile that was measured.")
+@click.option(
+    "--model", "models", multiple=True, metavar="NAME=WEIGHTS", help="As --safety-model of the run."
+)
 @click.option("--by", required=True, callback=_not_blank, help="Who accepts.")
 @click.option(
     "--reason",
@@ -50,7 +53,14 @@ def _not_blank(_: click.Context, option: click.Parameter, value: str) -> str:
     "refused all the same.",
 )
 def accept(
-    pair: str, file: str, profile: str | None, by: str, reason: str, loosen: bool, anyway: bool
+    pair: str,
+    file: str,
+    profile: str | None,
+    models: tuple[str, ...],
+    by: str,
+    reason: str,
+    loosen: bool,
+    anyway: bool,
 ) -> None:
     """Keep what PAIR's candidate was measured to do, to compare later candidates with.
 
@@ -62,7 +72,7 @@ def accept(
     from safemlrm.verdict import Reader
 
     with one_line():
-        config, matrix = open_matrix(file, profile)
+        config, matrix = open_matrix(file, profile, models)
         if pair not in config.pairs:
             raise SafemlrmError(f"there is no pair {pair!r}{suggest(pair, config.pairs)}")
         with Store(config.store_path, read_only=True) as store:
@@ -130,7 +140,7 @@ def _refuse_failures(reader: Reader, pair: str) -> None:
 
 def _records(reader: Reader, pair: str) -> list[Record]:
     """Return every decision on a pair."""
-    from safemlrm.reporting.record import records_of
+    from safemlrm.reporting.recording import records_of
     from safemlrm.types import Case
 
     subjects = dict.fromkeys(h.subject for h in reader.families[pair].hypotheses)

@@ -12,7 +12,12 @@ from safemlrm.errors import SafemlrmError
 @click.option("--config", "file", default="safety.toml", show_default=True, help="The safety.toml.")
 @click.option("--profile", help="Overlay [profiles.NAME].")
 @click.option("--pair", "pairs", multiple=True, help="Only this pair; may be repeated.")
-def measure(file: str, profile: str | None, pairs: tuple[str, ...]) -> None:
+@click.option(
+    "--model", "models", multiple=True, metavar="NAME=WEIGHTS", help="As --safety-model of a run."
+)
+def measure(
+    file: str, profile: str | None, pairs: tuple[str, ...], models: tuple[str, ...]
+) -> None:
     """Ask every configured case and store the answers; decide later with --safety-replay."""
     from safemlrm.canary import with_canaries
     from safemlrm.cli.opening import open_matrix
@@ -21,7 +26,7 @@ def measure(file: str, profile: str | None, pairs: tuple[str, ...]) -> None:
     from safemlrm.responses.store import Store
 
     with one_line():
-        config, matrix = open_matrix(file, profile)
+        config, matrix = open_matrix(file, profile, models)
         plan = build_plan(matrix, matrix.select(pairs=pairs or None))
         plan = with_canaries(plan, matrix, config)
         progress = ClickProgress()

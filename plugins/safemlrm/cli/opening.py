@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from contextlib import redirect_stderr, redirect_stdout
 from io import StringIO
 from pathlib import Path
 
-from safemlrm.config import Config, load_config
+from safemlrm.config import Config, load_config, read_weights
 from safemlrm.errors import ConfigError
 from safemlrm.extension import Extensions, defended
 from safemlrm.matrix import Matrix, build_matrix
 
 
-def open_matrix(file: str, profile: str | None) -> tuple[Config, Matrix]:
-    """Read safety.toml and build its matrix as a test run would.
+def open_matrix(
+    file: str, profile: str | None, models: Iterable[str] = ()
+) -> tuple[Config, Matrix]:
+    """Read safety.toml and build its matrix as a test run would, one with these `--safety-model`.
 
     Raises `ConfigError` for every mistake in them and in the conftest.py files.
     """
-    config = load_config(Path(file), profile)
+    weights = read_weights("--model", models, Path.cwd())
+    config = load_config(Path(file), profile, weights=weights)
     extensions = extensions_of(config.folder)
     config = defended(config, extensions)
     return config, build_matrix(config, extensions)

@@ -21,10 +21,18 @@ NOT_PASSED = 3
 @click.argument("record", metavar="RECORD")
 @click.option("--config", "file", default="safety.toml", show_default=True, help="The safety.toml.")
 @click.option("--candidates", metavar="FILE", help="As --safety-candidates of the run.")
+@click.option(
+    "--model", "models", multiple=True, metavar="NAME=WEIGHTS", help="As --safety-model of the run."
+)
 @click.option("--store", metavar="STORE", help="The store; that of safety.toml unless given.")
 @click.pass_context
 def verify(
-    context: click.Context, record: str, file: str, candidates: str | None, store: str | None
+    context: click.Context,
+    record: str,
+    file: str,
+    candidates: str | None,
+    models: tuple[str, ...],
+    store: str | None,
 ) -> None:
     """Decide again what RECORD says, and name what does not agree.
 
@@ -34,7 +42,7 @@ def verify(
     did not pass.
     """
     from safemlrm.cli.opening import extensions_of
-    from safemlrm.config import load_config
+    from safemlrm.config import load_config, read_weights
     from safemlrm.release import read_record
     from safemlrm.release import verify as verify_record
 
@@ -42,7 +50,8 @@ def verify(
         path = Path(record)
         found = read_record(path / "release-record.json" if path.is_dir() else path)
         given = Path(candidates) if candidates else None
-        config = load_config(Path(file), found.profile, given)
+        weights = read_weights("--model", models, Path.cwd())
+        config = load_config(Path(file), found.profile, given, weights)
         place = config.store_path if store is None else Path(store)
         result = verify_record(found, config, extensions_of(config.folder), place)
     _say(found, result)

@@ -1,5 +1,6 @@
 """safety.toml -> frozen models, with messages that say where and what was meant."""
 
+from safemlrm.config.candidates import Weights, read_weights
 from safemlrm.config.load import load_config
 from safemlrm.config.messages import suggest
 from safemlrm.config.model import Defence, Model, Reasoning, Script
@@ -17,6 +18,8 @@ __all__ = [
     "Ray",
     "Reasoning",
     "Script",
+    "Weights",
     "load_config",
+    "read_weights",
     "suggest",
 ]

@@ -6,27 +6,31 @@ import tomllib
 from collections.abc import Iterable
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
 
 from pydantic import ValidationError
 
+from safemlrm.config.candidates import Tables, Weights, with_tables, with_weights
 from safemlrm.config.checks import contradictions
 from safemlrm.config.messages import NOT_KEYS, explain, suggest, unknown_key
 from safemlrm.config.schema import Config, Gate, Limits
 from safemlrm.errors import ConfigError
 
-Tables = dict[str, Any]
 
-
-def load_config(file: Path, profile: str | None = None, candidates: Path | None = None) -> Config:
+def load_config(
+    file: Path,
+    profile: str | None = None,
+    candidates: Path | None = None,
+    weights: Iterable[Weights] = (),
+) -> Config:
     """Read safety.toml and overlay one of its profiles.
 
-    `candidates` is another safety.toml that says what the pairs' candidates are, and nothing else.
+    `candidates` is another safety.toml that says what the pairs' candidates are, and nothing else;
+    `weights` are theirs whatever the files and the profile say.
     Raises `ConfigError` with one line per mistake: what, where, what was expected.
     """
     tables = read_tables(file)
     if candidates is not None:
-        tables = _with_candidates(tables, candidates)
+        tables = with_tables(tables, read_tables(candidates), candidates)
     profiles = tables.pop("profiles", {})
     _refuse(file, _profile_mistakes(profiles))
     tables = _expand_star({"scenarios": {}, **tables}, [])
@@ -37,6 +41,7 @@ def load_config(file: Path, profile: str | None = None, candidates: Path | None 
             )
         expanded = _expand_star(profiles[profile], _names(tables.get("scenarios")))
         tables = overlay(tables, expanded)
+    tables = with_weights(tables, weights, file.resolve().parent)
     _refuse(file, [unknown_key(key) for key in NOT_KEYS if key in tables])
     try:
         config = Config(**tables, file=file.resolve(), profile=profile)
@@ -57,33 +62,6 @@ def read_gate(file: Path | None) -> tuple[Gate, Limits]:
         return Gate(**tables.get("gate", {})), Limits(**limits)
     except ValidationError as error:
         raise _complaint(file or Path(), explain(error)) from None
-
-
-def _with_candidates(tables: Tables, other: Path) -> Tables:
-    """Put another file's tables of the pairs' candidates in the place of those that are here.
-
-    What has no shape of tables stays, to be complained of.
-    """
-    here, there = tables.get("models"), read_tables(other).get("models")
-    pairs = tables.get("pairs")
-    if not isinstance(here, dict) or not isinstance(pairs, dict):
-        return tables
-    named = {
-        p["candidate"]: name
-        for name, p in pairs.items()
-        if isinstance(p, dict) and isinstance(p.get("candidate"), str)
-    }
-    known = there if isinstance(there, dict) else {}
-    lacking = [
-        f"[models.{model}], the candidate of [pairs.{name}]"
-        for model, name in named.items()
-        if model not in known
-    ]
-    if lacking:
-        raise ConfigError(
-            f"{other}: there is no {lacking[0]}; a candidate keeps its name, so write its table here"
-        )
-    return {**tables, "models": here | {model: known[model] for model in named}}
 
 
 def _refuse(file: Path, mistakes: Iterable[str]) -> None:

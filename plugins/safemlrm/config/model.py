@@ -100,7 +100,7 @@ def _defence(value: object) -> object:
 class Model(Table):
     """One model and how it is asked; decoding parameters left out come from the model itself.
 
-    `OWN` lists the keys that only some engines read; `config/checks.py` refuses them elsewhere.
+    `OWN` lists the keys that only some engines read; `checks/engines.py` refuses them elsewhere.
     """
 
     engine: Literal["transformers", "vllm", "openai", "scripted", "imported"] = "transformers"

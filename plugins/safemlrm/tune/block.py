@@ -10,7 +10,8 @@ from decimal import Decimal
 from fractions import Fraction
 
 from safemlrm.config import Config, MetricLimits, Override
-from safemlrm.config.load import Tables, overlay
+from safemlrm.config.candidates import Tables
+from safemlrm.config.load import overlay
 from safemlrm.config.schema import Limits
 
 BARE = re.compile(r"[A-Za-z0-9_-]+")

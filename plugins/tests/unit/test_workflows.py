@@ -17,6 +17,7 @@ from safemlrm.starter import workflow_files
 ROOT = Path(__file__).parents[3]
 OWN = sorted((ROOT / ".github/workflows").glob("*.yml"))
 REUSABLE = ".github/workflows/safety-gate.yml"
+GATES = "Gate"
 TAKES = "Take what decides from the base branch"
 COMMENTS = "Write the comment, or write it anew"
 
@@ -152,6 +153,76 @@ def test_the_first_gate_decides_by_itself_and_says_so(pull: Path) -> None:
     assert "this first gate decides by the pull request's own" in take(pull).stdout
     assert (pull / "gate/safety.toml").read_text("utf-8") == "safety.toml 0.9"
     assert not (pull / "temporary/candidates.toml").exists()
+
+
+PYTHON = """#!/usr/bin/env bash
+printf '%s\\n' "$@" > asked
+"""
+
+
+def gated(folder: Path, **settings: str) -> list[str]:
+    """Run the step that gates as the workflow does, and return what it has python do."""
+    (folder / "python").write_text(PYTHON, "utf-8")
+    (folder / "python").chmod(0o755)
+    environment = {
+        "PATH": f"{folder}:{os.environ['PATH']}",
+        "RUNNER_TEMP": str(folder),
+        "CONFIG": "safety.toml",
+        **{name: "" for name in steps()[GATES]["env"]},
+        **settings,
+    }
+    subprocess.run(
+        ["bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", steps()[GATES]["run"]],
+        cwd=folder,
+        env=environment,
+        check=True,
+    )
+    return (folder / "asked").read_text("utf-8").splitlines()
+
+
+PLAIN = ["-P", "-m", "pytest", "--safety-config", "safety.toml"]
+
+
+def test_the_gate_is_given_what_was_asked_for_and_no_more(tmp_path: Path) -> None:
+    assert gated(tmp_path) == PLAIN
+    (tmp_path / "candidates.toml").touch()
+    given = gated(tmp_path, PROFILE="smoke", PAIR="r1 or r2", MODEL="candidate=./last")
+    assert given == [
+        *PLAIN,
+        *("--safety-profile", "smoke"),
+        *("-m", "r1 or r2"),
+        *("--safety-candidates", str(tmp_path / "candidates.toml")),
+        "--safety-model=candidate=./last",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("model", "words"),
+    [
+        ("a=org/x@main\nb=./y z\n", ["a=org/x@main", "b=./y z"]),
+        ("\n  a=./x  \n\n", ["a=./x"]),
+        ("$(touch no) `touch no`; touch no", ["$(touch no) `touch no`; touch no"]),
+        ("--safety-observe", ["--safety-observe"]),
+        (r"a=.\x *", [r"a=.\x *"]),
+    ],
+)
+def test_a_model_is_a_word_of_the_command_and_nothing_else(
+    tmp_path: Path, model: str, words: list[str]
+) -> None:
+    assert gated(tmp_path, MODEL=model) == [*PLAIN, *(f"--safety-model={word}" for word in words)]
+    assert not (tmp_path / "no").exists()
+
+
+def test_no_expression_is_part_of_a_shell_s_command() -> None:
+    bodies = [step["run"] for step in steps().values() if "run" in step]
+    assert len(bodies) > 5
+    assert [body for body in bodies if "${{" in body] == []
+    assert steps()[GATES]["env"]["MODEL"] == "${{ inputs.model }}"
+
+
+def test_the_one_that_init_writes_is_this_repository_s(written: list[Path]) -> None:
+    [own, copy] = [file for file in written if file.name == Path(REUSABLE).name]
+    assert copy.read_text("utf-8") == own.read_text("utf-8")
 
 
 GH = """#!/usr/bin/env bash
