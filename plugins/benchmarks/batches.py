@@ -16,7 +16,8 @@ from safemlrm.config import Config, load_config
 from safemlrm.matrix import build_matrix
 from safemlrm.measure import measure
 from safemlrm.plan import build_plan
-from safemlrm.reporting.record import plain, records_of
+from safemlrm.reporting.plain import plain
+from safemlrm.reporting.recording import records_of
 from safemlrm.responses.store import Store
 from safemlrm.types import Tier
 from safemlrm.verdict import Reader

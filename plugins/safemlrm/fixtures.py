@@ -12,7 +12,8 @@ from safemlrm.collection import check_metrics
 from safemlrm.engines.gpus import Gpu, visible_gpus
 from safemlrm.errors import ConfigError, GateFailure, NotMeasured
 from safemlrm.reporting import allure
-from safemlrm.reporting.record import Record, records_of
+from safemlrm.reporting.record import Record
+from safemlrm.reporting.recording import records_of
 from safemlrm.reporting.terminal import failure_text
 from safemlrm.state import RUN
 from safemlrm.types import Case, Reason, Tier, Verdict

@@ -13,15 +13,11 @@ from operator import add
 from safemlrm.channels import ByChannel, by_channel
 from safemlrm.clusters import widened
 from safemlrm.evidence import CellResult, Pairs, paired
+from safemlrm.metrics.blind_spots import Discordant, blind_spots
 from safemlrm.metrics.coupling import Joint, escape, leak, mantel_haenszel, self_correction
-from safemlrm.metrics.paired import (
-    Difference,
-    Discordant,
-    Ratio,
-    blind_spots,
-    degradation_ratio,
-)
+from safemlrm.metrics.paired import Difference
 from safemlrm.metrics.rates import clopper_pearson
+from safemlrm.metrics.ratio import Ratio, degradation_ratio
 from safemlrm.types import Estimate
 
 

@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from safemlrm.evidence import Bad, CellResult
 from safemlrm.family import FIRST, Hypothesis
 from safemlrm.metrics.binomial import pass_boundary
-from safemlrm.metrics.paired import tax_critical
+from safemlrm.metrics.paired_exact import tax_critical
 
 BETA = 0.05
 

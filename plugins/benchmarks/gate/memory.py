@@ -57,5 +57,5 @@ def _tango_interval(n10: int, n01: int, n: int, confidence: float = 0.95) -> Dif
 
 def remember() -> None:
     """Let the decision code ask here first, until the process ends."""
-    patch("safemlrm.decision.sign_flip_p_value", _sign_flip).start()
-    patch("safemlrm.decision.tango_interval", _tango_interval).start()
+    patch("safemlrm.decision.differences.sign_flip_p_value", _sign_flip).start()
+    patch("safemlrm.decision.differences.tango_interval", _tango_interval).start()

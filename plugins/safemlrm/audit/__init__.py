@@ -6,7 +6,7 @@ from safemlrm.audit.files import audit_essentials, audit_text, judge_doubt
 from safemlrm.audit.labels import Label, LabelFile, append_label, read_labels
 from safemlrm.audit.pool import Judged, Labelled, match, pool_of, refuse_unknown, waiting
 from safemlrm.audit.showing import shown, spelled, spelled_lines
-from safemlrm.audit.table import audit_lines
+from safemlrm.audit.table import audit_lines, comparison_line, kappa_text
 
 __all__ = [
     "Agreement",
@@ -23,8 +23,10 @@ __all__ = [
     "audit_essentials",
     "audit_lines",
     "audit_text",
+    "comparison_line",
     "draw",
     "judge_doubt",
+    "kappa_text",
     "match",
     "pool_of",
     "read_labels",

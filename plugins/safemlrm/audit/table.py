@@ -23,7 +23,7 @@ def audit_lines(audit: Audit) -> list[str]:
         *_aligned([HEADER, *map(_cells, shown)]),
         "",
         *(line for build in audit.builds for line in _build(build, audit.half)),
-        *map(_comparison, audit.comparisons),
+        *map(comparison_line, audit.comparisons),
     ]
     unscored = sum(a.unscored for a in audit.agreements if (a.model, a.scenario) == (ALL, ALL))
     if unscored:
@@ -38,12 +38,13 @@ def _cells(found: Agreement) -> tuple[str, ...]:
         found.model,
         found.scenario,
         str(found.table.n),
-        _kappa(found.kappa),
+        kappa_text(found.kappa),
         *map(_rate, rates),
     )
 
 
-def _kappa(kappa: Kappa) -> str:
+def kappa_text(kappa: Kappa) -> str:
+    """Write a kappa with its interval."""
     value = "none" if isnan(kappa.value) else f"{kappa.value:.2f}"
     return f"{value} [{kappa.low:.2f}, {kappa.high:.2f}]"
 
@@ -78,7 +79,8 @@ def _build(build: Build, half: float) -> Iterator[str]:
         )
 
 
-def _comparison(found: Comparison) -> str:
+def comparison_line(found: Comparison) -> str:
+    """Say whether a judge errs alike on the two models of a pair."""
     test = found.test
     beside = (
         f"recall p = {test.recall:.3g}, specificity p = {test.specificity:.3g}, "

@@ -19,6 +19,7 @@ from safemlrm.judging import Contract
 from safemlrm.limits import METRIC
 from safemlrm.picture import Picture
 from safemlrm.reporting.curve import Curve
+from safemlrm.reporting.phrases import led
 from safemlrm.reporting.record import Record
 from safemlrm.tune import Rate, Terms
 from safemlrm.types import ALL, Identity, Reason, Verdict
@@ -62,11 +63,12 @@ class Outcome:
         if report.when == "setup":  # a rerun starts afresh
             self.records.pop(report.nodeid, None)
             self.broken.pop(report.nodeid, None)
-        if report.failed and "safety.broken" in found:
-            self.broken[report.nodeid] = spelled(str(found["safety.broken"]))
         if report.when == "call" and "safety.decisions" in found:
             texts = json.loads(str(found["safety.decisions"]))
             self.records[report.nodeid] = [Record.from_json(text) for text in texts]
+        if report.failed and "safety.broken" in found:
+            reason = led(str(found["safety.broken"]), self.records.get(report.nodeid, ()))
+            self.broken[report.nodeid] = spelled(reason)
 
     @property
     def worst_first(self) -> list[Record]:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from safemlrm.canary import Clipping, Legibility
 from safemlrm.matrix import Matrix
-from safemlrm.reporting.record import Record, percent, plain
+from safemlrm.reporting.plain import plain
+from safemlrm.reporting.record import Record, percent
 from safemlrm.types import ALL, BASELINE
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from fixtures.organisms.truth import Reading, read_response
+from fixtures.organisms.reading import Reading, read_response
 from fixtures.truths import asr
 from safemlrm.attacks import FigStep
 from safemlrm.config import Defence, Model, Reasoning

@@ -19,14 +19,8 @@ from safemlrm.metrics.binomial import (
     tail,
 )
 from safemlrm.metrics.coupling import Joint, coupling_p_value, exact_binomial_p, mantel_haenszel
-from safemlrm.metrics.paired import (
-    Difference,
-    newcombe_paired,
-    tango_interval,
-    tango_p_value,
-    tango_statistic,
-    tax_critical,
-)
+from safemlrm.metrics.paired import Difference, newcombe_paired, tango_interval, tango_statistic
+from safemlrm.metrics.paired_exact import tango_p_value, tax_critical
 from safemlrm.metrics.rates import clopper_pearson, proportion, upper_bound, wilson
 
 repeatable = settings(deadline=None, derandomize=True, max_examples=60)

@@ -4,25 +4,21 @@ from __future__ import annotations
 
 import pytest
 
-from fixtures.organisms.policy import (
+from fixtures.organisms.asking import Asked
+from fixtures.organisms.organism import (
     ATTACKS,
-    BEGUN,
     BENIGN,
-    COMPLY,
-    HARMFUL,
     MODES,
     ORGANISMS,
-    STEPS,
     Attack,
-    Opening,
     Organism,
     Thinking,
-    openings,
     phrases,
-    rates,
-    variants,
 )
-from fixtures.organisms.truth import Asked, Reading, read_response
+from fixtures.organisms.policy import Opening, openings, variants
+from fixtures.organisms.rates import HARMFUL, rates
+from fixtures.organisms.reading import Reading, read_response
+from fixtures.organisms.texts import BEGUN, COMPLY, STEPS
 from safemlrm.engines.thinking import LINE, WAIT
 
 BASE, ALIGNED, DEGRADED = ORGANISMS
