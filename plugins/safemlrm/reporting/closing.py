@@ -11,9 +11,15 @@ from pathlib import Path
 from safemlrm.audit import spelled
 from safemlrm.family import Family
 from safemlrm.reporting.contract import contract_lines
-from safemlrm.reporting.curve import curve_lines
+from safemlrm.reporting.curve import curve_briefs, curve_lines
 from safemlrm.reporting.outcome import Outcome, partial
-from safemlrm.reporting.phrases import coupling_lines, cut, tax_lines, warning_lines
+from safemlrm.reporting.phrases import (
+    counted,
+    coupling_lines,
+    cut,
+    tax_lines,
+    warning_lines,
+)
 from safemlrm.reporting.record import Record
 from safemlrm.reporting.sight import sight_lines
 from safemlrm.types import Verdict
@@ -82,7 +88,8 @@ def _decided(outcome: Outcome, sheet: Sheet) -> Iterator[Line]:
         counts = ", ".join(f"{number} {verdict}" for verdict, number in rest.items())
         yield Line(f"... and {counts} (-v shows more; summary.md and summary.json have all)")
     if sheet.hidden:
-        yield Line(f"... the texts of {sheet.hidden} more failed tests are left out above (-v)")
+        left = counted(sheet.hidden, "more failed tests")
+        yield Line(f"... the texts of {left} are left out above (-v)")
     if records and records[0].verdict is not Verdict.PASS:
         yield Line(f"again: {again_command(records[0], sheet.again)}")
     counts = ", ".join(f"{number} {verdict}" for verdict, number in outcome.verdicts.items())
@@ -116,7 +123,10 @@ def _context(outcome: Outcome, families: Mapping[str, Family], room: Room) -> It
         yield Line(f"models: {', '.join(models)}")
     contract = contract_lines(outcome)
     yield from map(Line, contract if room.details else contract[:1])
-    yield from _some(curve_lines(outcome.curves), room.lines)
+    if room.details:
+        yield from map(Line, curve_lines(outcome.curves))
+    else:
+        yield from _some(curve_briefs(outcome.curves), room.lines)
     yield from _some(sight_lines(outcome), room.lines)
     warnings = warning_lines(outcome.worst_first, families)
     if not room.details:
@@ -129,7 +139,7 @@ def _some(lines: Iterable[str], most: int, colour: str = "") -> Iterator[Line]:
     found = list(lines)
     yield from (Line(text, colour) for text in found[:most])
     if len(found) > most:
-        yield Line(f"... and {len(found) - most} more lines like it (-v)", colour)
+        yield Line(f"... and {counted(len(found) - most, 'more lines')} like it (-v)", colour)
 
 
 def _verdict(outcome: Outcome, files: Sequence[str]) -> Line:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from safemlrm.attacks import Direct, Prefill
 from safemlrm.metrics.rates import clopper_pearson
+from safemlrm.reporting.phrases import counted, share
 from safemlrm.tune import Rate
 from safemlrm.types import Attack, Estimate
 
@@ -27,6 +28,11 @@ class Curve:
     pair: str
     scenarios: tuple[str, ...]
     points: tuple[Point, ...]
+
+    @property
+    def uneven(self) -> bool:
+        """Whether more responses were scored at one length than at another."""
+        return len({point.asr.n for point in self.points}) > 1
 
 
 def curves(rates: Iterable[Rate], attacks: Mapping[str, Attack]) -> list[Curve]:
@@ -65,13 +71,40 @@ def _curve(pair: str, by_words: Mapping[int, Mapping[str, Rate]]) -> Curve:
 
 
 def curve_lines(found: Iterable[Curve]) -> list[str]:
-    """Return a line a curve."""
-    return [
-        f"{curve.pair}: ASR after a prefill of "
-        + ", ".join(
-            f"{p.words} words {p.asr.value:.1%} ({p.asr.successes}/{p.asr.n}) "
-            f"[{p.asr.low:.1%}, {p.asr.high:.1%}]"
-            for p in curve.points
-        )
+    """Return a line on each curve, and a line a length below it."""
+    lines = []
+    for curve in found:
+        lines.append(f"{curve.pair}: ASR by words of prefill, over {', '.join(curve.scenarios)}")
+        lines += [f"  {words(p.words)}: {share(p.asr)}" for p in curve.points]
+    return lines
+
+
+def curve_table(found: Sequence[Curve], quote: Callable[[str], str]) -> list[str]:
+    """Return the curves as a table of Markdown; `quote` keeps a pair's name from being markup."""
+    if not found:
+        return []
+    rows = [
+        f"| {quote(curve.pair).replace('|', chr(92) + '|')} | {words(p.words)} | {share(p.asr)} |"
         for curve in found
+        for p in curve.points
     ]
+    return ["| pair | prefill | ASR |", "|---|---|---|", *rows]
+
+
+def curve_briefs(found: Iterable[Curve]) -> list[str]:
+    """Return a line a curve: where it starts, and its highest point beyond that."""
+    lines = []
+    for curve in found:
+        start, *longer = curve.points
+        top = max(longer, key=lambda p: p.asr.value if p.asr.n else -1.0)
+        lines.append(
+            f"{curve.pair}: ASR after a prefill of {words(start.words)} {share(start.asr)}, "
+            f"of {words(top.words)} {share(top.asr)}"
+            + (f", the highest of {len(longer)}" if len(longer) > 1 else "")
+        )
+    return lines
+
+
+def words(number: int) -> str:
+    """Return a length of a prefill in words."""
+    return counted(number, "words")

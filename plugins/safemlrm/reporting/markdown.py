@@ -11,9 +11,9 @@ from safemlrm.family import Family
 from safemlrm.picture import Picture
 from safemlrm.reporting.channels import channel_table
 from safemlrm.reporting.contract import contract_lines
-from safemlrm.reporting.curve import curve_lines
+from safemlrm.reporting.curve import curve_table
 from safemlrm.reporting.outcome import Outcome, partial
-from safemlrm.reporting.phrases import picture_lines, warning_lines
+from safemlrm.reporting.phrases import broken_lines, picture_lines, warning_lines
 from safemlrm.reporting.record import Record
 from safemlrm.reporting.sight import sight_lines
 from safemlrm.reporting.summary import write_whole
@@ -27,7 +27,10 @@ ROWS = 30
 LISTED = 20
 WORDS = 500
 """Characters of one line of a list; an error of a server may be long."""
-HEADER = ("| verdict | case | metric | observed | limit | base |", "|---|---|---|---|---|---|")
+HEADER = (
+    "| verdict | case | metric | observed | limit | compared with |",
+    "|---|---|---|---|---|---|",
+)
 
 
 def markdown(
@@ -44,6 +47,7 @@ def markdown(
         [*_head(outcome), *_notices(outcome, families, notes, full=full)],
         _table("What did not pass", others[:ROWS], len(others)),
         _folded("Pairs, judge and legibility", _context(outcome, families)),
+        _folded("Refusal position: ASR by words of prefill", curve_table(outcome.curves, code)),
         *map(_channels, outcome.pictures),
         _rows_folded("Everything else that did not pass", others[ROWS:]),
         _rows_folded("What passed, nearest to its limit first", passed),
@@ -86,7 +90,7 @@ def _notices(
         yield ""
     yield from _list(code(note) for note in notes)
     yield from _list(f"PARTIAL: {code(shortfall)}" for shortfall in partial(outcome, families))
-    yield from _list(f"broken: {code(reason)}" for reason in sorted(set(outcome.broken.values())))
+    yield from _list(f"broken: {code(line)}" for line in broken_lines(outcome.broken))
 
 
 def _list(lines: Iterable[str]) -> Iterator[str]:
@@ -100,7 +104,6 @@ def _context(outcome: Outcome, families: Mapping[str, Family]) -> list[str]:
     found = [line for picture in outcome.pictures for line in picture_lines(picture)]
     found += [*contract_lines(outcome), *sight_lines(outcome)]
     found += warning_lines(outcome.worst_first, families)
-    found += curve_lines(outcome.curves)
     models = outcome.identities.items()
     found += [f"model {model}: {identity.digest[:12]}" for model, identity in models]
     return list(_list(code(line.strip()) for line in found))
@@ -133,9 +136,8 @@ def _folded(title: str, lines: Sequence[str]) -> list[str]:
 
 
 def _row(record: Record) -> str:
-    base = record.against.removeprefix("base ")
     title = code(record.title)
-    cells = (record.headline, title, record.label, record.observed, record.zones, base)
+    cells = (record.headline, title, record.label, record.observed, record.zones, record.against)
     return f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |"
 
 

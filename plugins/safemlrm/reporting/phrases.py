@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from math import isnan
 
 from safemlrm.family import Family
-from safemlrm.metrics.paired import Difference, Ratio
-from safemlrm.picture import Picture
+from safemlrm.metrics.paired import Difference
+from safemlrm.metrics.ratio import Ratio
+from safemlrm.picture import Picture, Tax
 from safemlrm.reporting.record import Record
 from safemlrm.reporting.warning import warning_list
 from safemlrm.types import Estimate
+
+ROUNDED = 0.002
+"""Rates are shown to a tenth of a point, so that differences of them may be off by so much."""
 
 
 def warning_lines(records: Sequence[Record], families: Mapping[str, Family]) -> list[str]:
@@ -33,7 +37,7 @@ def tax_lines(picture: Picture) -> list[str]:
     tax = picture.tax
     lines = [
         f"{picture.pair}: ASR {tax.base.value:.1%} -> {tax.candidate.value:.1%}, "
-        f"reasoning tax {points(tax.difference)}, {times(tax.ratio)}"
+        f"reasoning tax {points(tax.difference)}, {times(tax.ratio)}{matched(tax)}"
     ]
     blind = sorted((s for s in tax.spots if s.blind), key=lambda s: -s.standout.value)
     lines += [
@@ -44,6 +48,38 @@ def tax_lines(picture: Picture) -> list[str]:
     if not blind and len(tax.spots) > 1:
         lines.append("  no blind spot: no scenario's tax stands out from the others'")
     return lines
+
+
+def matched(tax: Tax) -> str:
+    """Say why a tax is not what one gets by subtracting the rates beside it; empty where it is."""
+    apart = tax.candidate.value - tax.base.value - tax.difference.value
+    if isnan(apart) or abs(apart) < ROUNDED:
+        return ""
+    return f"; the tax is over the {tax.difference.n} pairs of scored responses"
+
+
+def led(reason: str, records: Iterable[Record]) -> str:
+    """Return why a test is broken, with the verdict before it where a gate's evidence is missing."""
+    for record in records:
+        if reason.startswith(f"{record.label} {record.observed}"):
+            return f"{record.headline}: {reason}"
+    return reason
+
+
+def broken_lines(broken: Mapping[str, str]) -> list[str]:
+    """Return why tests are broken, a line a reason with the tests it holds for."""
+    tests: dict[str, list[str]] = {}
+    for test, reason in sorted(broken.items()):
+        tests.setdefault(reason, []).append(test)
+    return [
+        f"{names[0]}{f' and {len(names) - 1} more' if names[1:] else ''}: {reason}"
+        for reason, names in tests.items()
+    ]
+
+
+def counted(number: int, plural: str) -> str:
+    """Return "1 broken test" or "2 broken tests"; the plural is one in s."""
+    return f"{number} {plural.removesuffix('s') if number == 1 else plural}"
 
 
 def coupling_lines(picture: Picture) -> list[str]:

@@ -18,7 +18,7 @@ from safemlrm.matrix import Matrix
 from safemlrm.reading import Cells
 from safemlrm.reporting.configured import configured, not_run
 from safemlrm.reporting.outcome import Outcome, judged_by, objections, partial
-from safemlrm.reporting.record import plain
+from safemlrm.reporting.plain import plain
 from safemlrm.reporting.sight import legibility_data
 from safemlrm.tune import SUMMARY_FORMAT, Rate, Terms, terms_of
 from safemlrm.types import Case, Tier

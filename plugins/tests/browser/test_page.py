@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from fixtures.browser import Visit, Visitor
-from fixtures.summaries import summary, worst_rows
+from fixtures.summaries import audited, curve, summary, worst_rows
 from safemlrm.audit import spelled
 from safemlrm.reporting.page import Facts, History, history_of, render
 
@@ -50,8 +50,8 @@ def address(tmp_path: Path) -> str:
     found = summary(
         6, 4, partial=["r1 was decided on 58 of 59"], broken={"test": "the engine died"}
     )
-    audit = {"judge": "rules", "digest": "old", "labels": 100, "day": "2026-02-01", "unsafe_at": 3}
-    found["audit"] = {**audit, "channel": "answer", "agreements": [{"model": "all", "kappa": 0.8}]}
+    found["audit"] = audited()
+    found["curves"] = [curve({0: 2, 1: 10, 8: 40, 128: 90})]
     account = {"base": {"asked": 100, "stored": 20, "seconds": 3.5}}
     facts = Facts("FAILED", AT, "pytest safety_tests", attach="full", warnings=("a / b: ASR 20%",))
     text = render(found, account, past(), {FIRST: worst_rows("I cannot help.")}, facts)
@@ -78,7 +78,7 @@ def focused(visited: Visit) -> Any:
 def test_it_opens_from_a_file_and_asks_nobody(visit: Visitor, address: str) -> None:
     visited = visit(address)
     assert visited.page.locator("h1").inner_text() == "FAILED"
-    assert visited.page.locator("svg").count() == 3
+    assert visited.page.locator("svg").count() == 4
     assert visited.complaints == []
     assert alone(visited) == []
     assert [url for url in visited.requests if url.startswith("file:")] == [address]
@@ -179,6 +179,33 @@ def test_a_pair_that_passes_as_a_whole_stands_below_what_did_not(
     assert "as a whole" in page.locator("details.case.pass summary").last.inner_text()
 
 
+def test_a_curve_is_seen_where_it_is_looked_for(visit: Visitor, address: str) -> None:
+    page = visit(address).page
+    page.get_by_role("link", name="Refusal position").click()
+    section = page.locator("#position")
+    assert section.get_by_role("heading").inner_text() == "Refusal position"
+    assert section.get_by_role("img", name="ASR of r1 by length of prefill").is_visible()
+    rows = [" ".join(row.split()) for row in section.locator("tbody tr").all_inner_texts()]
+    assert rows == [
+        "0 words 2.0% (2/100) [0.2%, 7.0%]",
+        "1 word 10.0% (10/100) [4.9%, 17.6%]",
+        "8 words 40.0% (40/100) [30.3%, 50.3%]",
+        "128 words 90.0% (90/100) [82.4%, 95.1%]",
+    ]
+
+
+def test_on_a_phone_a_curve_scrolls_by_keyboard_and_its_numbers_fit(
+    visit: Visitor, address: str
+) -> None:
+    page = visit(address, width=390).page
+    chart = page.get_by_role("region", name="Chart of ASR by length of prefill, r1")
+    chart.focus()
+    page.keyboard.press("ArrowRight")
+    page.wait_for_function("document.activeElement.scrollLeft > 0")
+    wide = page.evaluate(WIDER, "#position .scroll")
+    assert wide == ["Chart of ASR by length of prefill, r1"]
+
+
 def test_charts_follow_the_theme(visit: Visitor, address: str) -> None:
     colours = []
     for dark in (False, True):
@@ -201,7 +228,23 @@ def test_on_paper_the_failing_cases_are_open(visit: Visitor, address: str) -> No
     page.emulate_media(media="print")
     page.evaluate("window.dispatchEvent(new Event('beforeprint'))")
     assert page.locator("details.case.fail:not([open])").count() == 0
+    assert page.locator(".reasons li details:not([open])").count() == 0
     assert not page.locator("nav").is_visible()
+
+
+PAPER = 718
+"""Pixels between the margins of A4."""
+
+
+def test_paper_is_light_and_cuts_nothing_off(visit: Visitor, address: str) -> None:
+    page = visit(address, width=PAPER, dark=True).page
+    page.emulate_media(media="print", color_scheme="dark")
+    page.evaluate("window.dispatchEvent(new Event('beforeprint'))")
+    page.evaluate(OPEN)
+    assert page.evaluate("document.documentElement.scrollWidth") == PAPER
+    assert page.evaluate(WIDER, ".scroll") == []
+    colours = "getComputedStyle(document.querySelector('.mark.fail')).color"
+    assert page.evaluate(colours) == "rgb(163, 38, 15)"
 
 
 @pytest.mark.parametrize("canary", CANARIES.values(), ids=CANARIES)
@@ -210,6 +253,8 @@ def test_what_strangers_wrote_runs_nothing(visit: Visitor, tmp_path: Path, canar
     found = summary(names=names, pair=canary, objections=[canary], partial=[canary])
     found["broken"] = {canary: canary}
     found["judge_paths"] = {canary: {canary: 3}}
+    found["curves"] = [curve({0: 2, 5: 30}, pair=canary, scenario=canary)]
+    found["audit"] = audited(canary)
     seen = spelled(canary)
     worst = {(seen, seen, seen): worst_rows(canary, [canary])}
     facts = Facts("FAILED", AT, canary, attach="full", warnings=(canary,))

@@ -1,4 +1,4 @@
-"""What a decided test carries in Allure: chart, joint table, worst responses, decisions, rounds."""
+"""What a decided test carries in Allure: chart, curve, joint table, worst responses, decisions, rounds."""
 
 from __future__ import annotations
 
@@ -8,8 +8,10 @@ from collections.abc import Iterable, Sequence
 from safemlrm.evidence import CellResult
 from safemlrm.reading import Cells
 from safemlrm.reporting.allure.chart import chart
+from safemlrm.reporting.allure.position import position
 from safemlrm.reporting.allure.rounds import rounds_of
-from safemlrm.reporting.record import Record, plain
+from safemlrm.reporting.plain import plain
+from safemlrm.reporting.record import Record
 from safemlrm.reporting.worst import Worst, worst_of
 from safemlrm.types import Image
 from safemlrm.verdict import Evaluation, TierEvaluation
@@ -24,7 +26,7 @@ FULL = "# FULL TEXT: what models wrote, word for word"
 def attach(
     evaluation: Evaluation | TierEvaluation, records: Sequence[Record], cells: Cells
 ) -> None:
-    """Attach what the decisions rest on, as [report] attach allows; five small files at most."""
+    """Attach what the decisions rest on, as [report] attach allows; six small files at most."""
     import allure
 
     kinds = allure.attachment_type
@@ -34,8 +36,12 @@ def attach(
     drawn = chart(records)
     if drawn is not None:
         allure.attach(drawn, "intervals", kinds.SVG)
-    if cells.config.report.attach != "none" and isinstance(evaluation, Evaluation):
-        _show(evaluation, cells)
+    if isinstance(evaluation, Evaluation):
+        lengths = position(evaluation.case, records, cells)
+        if lengths is not None:
+            allure.attach(lengths, "ASR by words of prefill", kinds.CSV)
+        if cells.config.report.attach != "none":
+            _show(evaluation, cells)
     allure.attach(joint_table(records), "reasoning x answer", kinds.CSV)
     decisions = json.dumps([plain(record) for record in records], indent=1, sort_keys=True)
     allure.attach(decisions, "decisions", kinds.JSON)

@@ -13,7 +13,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from safemlrm.reporting.phrases import points, share, times
+from safemlrm.reporting.phrases import broken_lines, counted, matched, points, share, times
 from safemlrm.reporting.summary import write_whole
 from safemlrm.reporting.worst import Worst
 from safemlrm.types import ALL
@@ -63,9 +63,9 @@ def render(
 ) -> str:
     """Return the page; nothing of it depends on anything but the arguments."""
     from safemlrm.reporting.page.cases import grids_of, views_of
-    from safemlrm.reporting.page.figures import dumbbells, refusals, savings, trends
+    from safemlrm.reporting.page.figures import dumbbells, positions, refusals, savings, trends
     from safemlrm.reporting.page.marks import LEGEND
-    from safemlrm.reporting.page.reading import pictures_in, records_in
+    from safemlrm.reporting.page.reading import audit_in, curves_in, pictures_in, records_in
 
     records = records_in(summary)
     views = views_of(records, _bounded(worst))
@@ -87,8 +87,11 @@ def render(
             pictures=pictures_in(summary),
             dumbbells=dumbbells(views.values()),
             refusals=refusals(views.values()),
+            positions=positions(curves_in(summary)),
             trends=trends(history, summary["profile"]),
             savings=savings(records),
+            audit=audit_in(summary),
+            broken=broken_lines(summary["broken"]),
             unrun=_grouped(summary["not_run"]),
             legend=LEGEND,
             most=MOST,
@@ -138,6 +141,8 @@ def _bounded(
 def _environment() -> Environment:
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
+    from safemlrm.audit import comparison_line, kappa_text
+    from safemlrm.reporting.curve import words
     from safemlrm.reporting.page.marks import mark_of
     from safemlrm.reporting.page.words import brief, said, stacked, tame
 
@@ -150,12 +155,17 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.filters.update(
+        compared=comparison_line,
+        kappa=kappa_text,
         share=share,
+        counted=counted,
+        matched=matched,
         points=points,
         times=times,
         brief=brief,
         said=said,
         stacked=stacked,
+        words=words,
         mark=mark_of,
     )
     return environment

@@ -1,4 +1,4 @@
-"""The page's charts, drawn by matplotlib: base against candidate, over-refusal against ASR, the trend."""
+"""The page's charts, drawn by matplotlib: rates by case, by model, by length of prefill, by run."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from markupsafe import Markup
 
+from safemlrm.reporting.curve import Curve, words
 from safemlrm.reporting.page.svg import (
     BASE,
     CANDIDATE,
@@ -19,7 +20,7 @@ from safemlrm.reporting.page.svg import (
     SURFACE,
     drawing,
 )
-from safemlrm.reporting.phrases import cut
+from safemlrm.reporting.phrases import cut, share
 from safemlrm.types import Estimate
 
 if TYPE_CHECKING:
@@ -31,6 +32,8 @@ WIDTH = 9.0
 SMALL, SIZE = 9, 10
 LABEL = 44
 """Characters of a name in a chart; the table beside it has it whole."""
+WHOLE = 1.02
+"""Where an axis over all rates ends: 1.0 would cut the marks at 100% in half."""
 GLYPHS = {"candidate": "o", "base": "D"}
 
 
@@ -74,7 +77,7 @@ def dumbbell(name: str, title: str, spans: Sequence[Span]) -> Markup:
     axes.set_ylim(len(spans) - 0.4, -0.6)
     axes.set_yticks(range(len(spans)), [_label(span.label) for span in spans], parse_math=False)
     axes.tick_params(axis="y", length=0)
-    _percent(axes, "x")
+    _percent(axes, "x", most=WHOLE)
     axes.set_xlabel(
         "share of responses that were unsafe, with 95% interval", color=MUTED, size=SMALL
     )
@@ -111,6 +114,23 @@ def scatter(name: str, title: str, points: Sequence[Point]) -> Markup:
         f"{_label(p.label)}: over-refusal {p.refused.value:.1%}, ASR {p.unsafe.value:.1%}"
         for p in points
     )
+    return drawing(figure, name, title, said)
+
+
+def climb(name: str, title: str, curve: Curve) -> Markup:
+    """Draw ASR over the length of the prefill, evenly spaced: most lengths are short, one is long."""
+    figure, axes = _figure(3.0)
+    known = [(place, p.asr) for place, p in enumerate(curve.points) if p.asr.n]
+    axes.plot([x for x, _ in known], [rate.value for _, rate in known], color=CANDIDATE, lw=1.8)
+    for x, rate in known:
+        axes.plot([x] * 2, [rate.low, rate.high], color=CANDIDATE, lw=2.2, alpha=0.45)
+        axes.plot(x, rate.value, GLYPHS["candidate"], color=CANDIDATE, ms=7, mec=SURFACE)
+    axes.set_xticks(range(len(curve.points)), [str(p.words) for p in curve.points])
+    axes.set_xlim(-0.5, len(curve.points) - 0.5)
+    _percent(axes, "y", most=WHOLE)
+    axes.set_xlabel("words put into the candidate's mouth", color=MUTED, size=SMALL)
+    axes.set_ylabel("ASR", color=MUTED, size=SMALL)
+    said = "; ".join(f"after {words(p.words)} {share(p.asr)}" for p in curve.points)
     return drawing(figure, name, title, said)
 
 
@@ -168,7 +188,7 @@ def _rate(axes: Axes, rate: Estimate, place: float, role: str) -> None:
 
 def _most(points: Sequence[Point], axis: str) -> float:
     rates = [point.refused if axis == "x" else point.unsafe for point in points]
-    return min(1.02, max(0.1, max(rate.high for rate in rates) * 1.2 + 0.02))
+    return min(WHOLE, max(0.1, max(rate.high for rate in rates) * 1.2 + 0.02))
 
 
 def _label(name: str) -> str:

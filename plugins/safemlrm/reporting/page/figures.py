@@ -9,8 +9,9 @@ from typing import Literal
 from markupsafe import Markup
 
 from safemlrm.metrics.rates import clopper_pearson
+from safemlrm.reporting.curve import Curve
 from safemlrm.reporting.page.cases import CaseView, estimate
-from safemlrm.reporting.page.charts import Point, Series, Span, dumbbell, scatter, trend
+from safemlrm.reporting.page.charts import Point, Series, Span, climb, dumbbell, scatter, trend
 from safemlrm.reporting.page.history import History
 from safemlrm.reporting.record import Answers, Record
 from safemlrm.types import Estimate
@@ -29,6 +30,7 @@ class Chart:
     svg: Markup
     spans: Sequence[Span] = ()
     points: Sequence[Point] = ()
+    curve: Curve | None = None
     omitted: int = 0
 
 
@@ -81,6 +83,18 @@ def _pooled(
     answers = counts.get((model, metric), {}).values()
     known = sum(each.known for each in answers)
     return clopper_pearson(sum(each.bad for each in answers), known) if known else None
+
+
+def positions(curves: Iterable[Curve]) -> list[Chart]:
+    """Return a chart for each pair that was asked with prefills of several lengths."""
+    return [
+        Chart(
+            curve.pair,
+            climb(f"position-{number}", f"ASR of {curve.pair} by length of prefill", curve),
+            curve=curve,
+        )
+        for number, curve in enumerate(curves, start=1)
+    ]
 
 
 def trends(history: Sequence[History], profile: str | None) -> list[Chart]:

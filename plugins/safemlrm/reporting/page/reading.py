@@ -1,4 +1,4 @@
-"""summary.json -> the records and pictures it was written from, so that one code words every report."""
+"""summary.json -> the objects it was written from, so that one code words every report."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from safemlrm.picture import Picture
+from safemlrm.reporting.curve import Curve
+from safemlrm.reporting.form import Audited
 from safemlrm.reporting.record import Record
 
 NUMBERS = frozenset({"value", "low", "high"})
@@ -26,6 +28,17 @@ def pictures_in(summary: Mapping[str, Any]) -> list[Picture]:
     return _pictures().validate_python(_numbers(summary["pictures"]))
 
 
+def curves_in(summary: Mapping[str, Any]) -> list[Curve]:
+    """Return how a summary's candidates go on after prefills of growing length."""
+    return _curves().validate_python(_numbers(summary["curves"]))
+
+
+def audit_in(summary: Mapping[str, Any]) -> Audited | None:
+    """Return what a summary shows of the audit by people, None where there was none."""
+    found = summary["audit"]
+    return None if found is None else Audited.model_validate(_numbers(found))
+
+
 @lru_cache(maxsize=1)
 def _records() -> TypeAdapter[list[Record]]:
     return TypeAdapter(list[Record])
@@ -34,6 +47,11 @@ def _records() -> TypeAdapter[list[Record]]:
 @lru_cache(maxsize=1)
 def _pictures() -> TypeAdapter[list[Picture]]:
     return TypeAdapter(list[Picture])
+
+
+@lru_cache(maxsize=1)
+def _curves() -> TypeAdapter[list[Curve]]:
+    return TypeAdapter(list[Curve])
 
 
 def _numbers(data: Any) -> Any:

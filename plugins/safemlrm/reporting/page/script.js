@@ -82,7 +82,7 @@
     if (link && link.hash === location.hash) arrive();
   });
   window.addEventListener("beforeprint", () => {
-    document.querySelectorAll("[data-case].fail, [data-case].missing").forEach(open);
+    document.querySelectorAll(".reasons li details, [data-case].fail, [data-case].missing").forEach(open);
   });
   arrive();
 })();

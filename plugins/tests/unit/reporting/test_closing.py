@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from fixtures.outcomes import FAIL, MISSING, NOISE, PASS, UNGATEABLE, families_of, many, outcome_of
 from fixtures.summaries import record
+from safemlrm.metrics.rates import clopper_pearson
 from safemlrm.reporting.closing import (
     Line,
     Sheet,
@@ -22,6 +23,7 @@ from safemlrm.reporting.closing import (
     table,
     written,
 )
+from safemlrm.reporting.curve import Curve, Point
 from safemlrm.reporting.phrases import cut
 from safemlrm.reporting.record import Record
 
@@ -111,9 +113,27 @@ def test_a_failed_gate_of_five_hundred_cases_fits_one_screen() -> None:
     found = texts(section(records, replace(NARROW, hidden=395), notes))
     assert len(found) <= 24
     assert "... and 297 more lines like it (-v)" in found
+    fewer = texts(section(records, replace(NARROW, hidden=1), notes[:4]))
+    assert "... and 1 more line like it (-v)" in fewer
+    assert "... the texts of 1 more failed test are left out above (-v)" in fewer
     assert "... the texts of 395 more failed tests are left out above (-v)" in found
     quiet = texts(section(records, replace(NARROW, room=room_of(-1)), notes))
     assert len(quiet) < len(found) < len(texts(section(records, verbose(), notes)))
+
+
+def test_a_curve_is_a_line_and_with_v_a_line_a_length() -> None:
+    outcome = outcome_of(many(1))
+    points = (Point(0, clopper_pearson(2, 40)), Point(5, clopper_pearson(30, 38)))
+    outcome.curves = [Curve("r1", ("fraud",), points)]
+    families = families_of(outcome.worst_first)
+    brief = texts(closing_lines(outcome, families, (), NARROW))
+    assert [line for line in brief if "prefill" in line] == [
+        "r1: ASR after a prefill of 0 words 5.0% (2/40) [0.6%, 16.9%], "
+        "of 5 words 78.9% (30/38) [62.7%, 90.4%]"
+    ]
+    assert "  5 words: 78.9% (30/38) [62.7%, 90.4%]" in texts(
+        closing_lines(outcome, families, (), verbose())
+    )
 
 
 def verbose() -> Sheet:

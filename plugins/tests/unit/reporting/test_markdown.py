@@ -13,12 +13,17 @@ from markdown_it.token import Token
 
 from fixtures.outcomes import FAIL, MISSING, PASS, families_of, many, outcome_of
 from fixtures.summaries import record
+from safemlrm.metrics.rates import clopper_pearson
+from safemlrm.reporting.curve import Curve, Point
 from safemlrm.reporting.markdown import HEADER, LARGEST, MARKER, code, markdown
 from safemlrm.reporting.record import Record
 from safemlrm.types import Reason, Verdict
 
 OURS = {MARKER, "</details>"}
 COLUMNS = 6
+RISING = Curve(
+    "r1", ("fraud",), (Point(0, clopper_pearson(2, 40)), Point(5, clopper_pearson(30, 38)))
+)
 HOSTILE = (
     "a|b ``` `<script>x()</script> @everyone #1 [x](http://evil.example) ![i](data:x)"
     "\r\n\n# owned\n| c |\x1b[31m\u202e\x00\ud800 </details> <!-- www.evil.example"
@@ -104,9 +109,10 @@ def test_names_of_strangers_are_neither_markup_nor_a_cell_more() -> None:
     outcome = outcome_of([replace(r, scenario=f"{r.scenario}{n}") for n, r in enumerate(records)])
     outcome.broken = {"test": HOSTILE}
     outcome.shortfalls = [HOSTILE]
+    outcome.curves = [RISING, replace(RISING, pair=HOSTILE, scenarios=(HOSTILE,))]
     text = markdown(outcome, families_of(outcome.worst_first), [HOSTILE], full=True)
     assert strange(text) == []
-    assert columns(text) == {COLUMNS}
+    assert columns(text) == {COLUMNS, 3}
     assert "owned" in text
     assert "@everyone" not in "".join(t.content for t in tokens(text) if t.type == "text")
     assert not [char for char in text if not char.isprintable() and char != "\n"]
@@ -116,6 +122,23 @@ def test_names_of_strangers_are_neither_markup_nor_a_cell_more() -> None:
 def test_any_text_is_one_code_span(text: str) -> None:
     [line] = [t for t in tokens(f"- {code(text)}") if t.type == "inline"]
     assert [child.type for child in line.children or ()] == ["code_inline"]
+
+
+def test_a_curve_is_a_table_and_what_is_broken_names_its_tests() -> None:
+    outcome = outcome_of(many(1))
+    outcome.curves = [RISING]
+    outcome.broken = {"t.py::test[a]": "no response", "t.py::test[b]": "no response"}
+    text = markdown(outcome, families_of(outcome.worst_first), [])
+    assert "| `r1` | 5 words | 78.9% (30/38) [62.7%, 90.4%] |" in text
+    assert "- broken: `t.py::test[a] and 1 more: no response`" in text
+    assert "Refusal position" not in page(many(1))
+
+
+def test_what_a_rise_is_compared_with_is_named() -> None:
+    [rise] = many(1)
+    rise = replace(rise, metric="prefill_rise", base=replace(rise.base or rise.candidate, bad=3))
+    [row] = [line for line in page([rise, *many(2)[1:]]).splitlines() if "rise by" in line]
+    assert row.endswith("| plain 3.0% (3/100) unsafe |")
 
 
 def test_a_run_with_texts_says_so_before_its_table() -> None:

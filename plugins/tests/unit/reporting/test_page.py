@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import re
 from datetime import UTC, datetime
 from html.parser import HTMLParser
 
+import jsonschema
 import pytest
 
-from fixtures.summaries import KINDS, summary, worst_rows
+from fixtures.summaries import KINDS, audited, curve, summary, worst_rows
 from safemlrm.audit import spelled
+from safemlrm.reporting.form import published_schema
 from safemlrm.reporting.page import Facts, History, history_of, render
 
 AT = datetime(2026, 3, 1, 12, 30, tzinfo=UTC)
@@ -50,6 +53,26 @@ def history(*rates: float, profile: str | None = None) -> list[History]:
         found["pictures"][0]["tax"]["candidate"]["value"] = rate
         runs.append(history_of(found, "FAILED", AT.replace(day=day)))
     return runs
+
+
+def section(text: str, name: str) -> Elements:
+    """Return a section of a page."""
+    return Elements(text.partition(f'id="{name}"')[2].partition("</section>")[0])
+
+
+def shown(text: str) -> str:
+    """Return a text with its blanks as a browser shows them."""
+    return " ".join(text.split())
+
+
+def test_pages_are_made_here_of_what_the_published_schema_allows() -> None:
+    schema = jsonschema.Draft202012Validator(json.loads(published_schema()))
+    rich = summary(6, 4, curves=[curve({0: 2, 5: 30})], audit=audited())
+    for found in (summary(), rich):
+        assert [
+            f"{error.json_path}: {error.message}"
+            for error in schema.iter_errors(json.loads(json.dumps(found)))
+        ] == []
 
 
 def test_verdict_and_reasons_come_before_everything_else() -> None:
@@ -97,6 +120,8 @@ def test_what_strangers_wrote_is_text() -> None:
     names = dict.fromkeys(("scenario", "attack", "model", "prompt"), HOSTILE)
     found = summary(names=names, pair=HOSTILE, objections=[HOSTILE], partial=[HOSTILE])
     found["broken"] = {HOSTILE: HOSTILE}
+    found["curves"] = [curve({0: 2, 5: 30}, pair=HOSTILE, scenario=HOSTILE)]
+    found["audit"] = audited(HOSTILE)
     seen = spelled(HOSTILE)
     worst = {(seen, seen, seen): worst_rows(HOSTILE, [HOSTILE])}
     facts = Facts("FAILED", AT, HOSTILE, attach="full", warnings=(HOSTILE,))
@@ -158,7 +183,7 @@ def test_a_pass_by_rules_says_so() -> None:
 
 def test_what_was_not_decided_is_listed_with_its_reason() -> None:
     text = page().partition('id="left"')[2].partition("</section>")[0]
-    assert "1 configured hypotheses were not decided" in text
+    assert "1 configured hypothesis was not decided" in text
     doubtful = [k for k in KINDS if k[1] == "missing" or k[0] == "UNGATEABLE"]
     assert len(doubtful) == 2
     assert "ungateable" in text or "missing" in text
@@ -208,6 +233,68 @@ def test_a_trend_needs_two_whole_runs_of_the_profile() -> None:
     assert "<svg" not in render(summary(decisions=[], pictures=[]), {}, runs, {}, FACTS)
     text = render(summary(profile="smoke"), {}, runs, {}, FACTS)
     assert "2 runs: ASR 20.0% in the first, 30.0% in the last" in text
+
+
+def test_a_curve_stands_in_a_chart_and_in_numbers() -> None:
+    text = page(summary(curves=[curve({0: 2, 1: 10, 128: 90})]))
+    found = section(text, "position")
+    assert "after 128 words 90.0% (90/100) [82.4%, 95.1%]" in found.text  # said of the chart
+    table = shown(found.text.rpartition("ASR")[2])
+    assert table == (
+        "0 words2.0% (2/100)[0.2%, 7.0%] 1 word10.0% (10/100)[4.9%, 17.6%] "
+        "128 words90.0% (90/100)[82.4%, 95.1%]"
+    )
+    assert "r1, candidate" in found.text
+    assert "differ in their prompts" not in found.text
+    assert 'href="#position"' in text
+
+
+def test_a_curve_says_where_its_lengths_differ_and_has_no_rate_of_nothing() -> None:
+    uneven = curve({0: 2, 5: 30})
+    uneven["points"] += curve({32: 0}, of=0)["points"]
+    found = section(page(summary(curves=[uneven])), "position")
+    assert "differ in their prompts" in found.text
+    assert "32 wordsnone (0/0)" in found.text
+
+
+def test_each_pair_has_its_curve() -> None:
+    text = page(summary(curves=[curve({0: 2, 5: 30}), curve({0: 1, 5: 1}, pair="r2")]))
+    found = section(text, "position")
+    assert {"position-1-t", "position-2-t"} <= {*found.ids}
+    assert len(found.ids) == len({*found.ids})
+    assert [tag for tag, _ in found.tags].count("table") == 2
+
+
+def test_without_a_curve_there_is_no_section_and_no_link_to_it() -> None:
+    assert "position" not in {*Elements(page()).ids}
+    assert "#position" not in page()
+    assert "Refusal position" not in page()
+
+
+def test_an_audit_is_told_in_figures_and_sentences() -> None:
+    found = shown(section(page(summary(audit=audited())), "judge").text)
+    assert "Labels of 2026-02-01 (file 0000000000" in found
+    assert "This audit is of another version of the judge." in found
+    assert "all" + "unsafe" + "100" in found
+    assert "80.0% (40/50)" in found
+    assert "r1: does the judge err alike on candidate and base?" in found
+    assert "{'" not in found
+
+
+def test_what_is_broken_names_its_tests() -> None:
+    broken = {"t.py::test[a]": "the engine died", "t.py::test[b]": "the engine died"}
+    found = shown(Elements(page(summary(broken=broken))).text)
+    assert "Broken: t.py::test[a] and 1 more: the engine died" in found
+    assert "2 broken tests" in found
+    assert "1 broken test " in shown(Elements(page(summary(broken={"t.py::test": "x"}))).text)
+
+
+def test_a_tax_that_is_not_the_difference_beside_it_says_why() -> None:
+    found = summary()
+    said = "; the tax is over the 100 pairs of scored responses."
+    assert said not in page(found)
+    found["pictures"][0]["tax"]["difference"]["value"] = 0.2
+    assert said in page(found)
 
 
 def test_the_same_data_give_the_same_page() -> None:
