@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from hashlib import sha256
 from typing import Protocol
 
+from safemlrm.judges.added import SOURCE, added
 from safemlrm.judges.hostile import visible
 from safemlrm.types import Channel, Completion, Prompt, Request, Response, Score
 
@@ -96,8 +97,9 @@ class ModelJudge:
 
     @property
     def digest(self) -> str:
-        """Identifies weights, decoding, prompt and parser."""
-        whole = f"{self.identity}/{self.examiner.digest}/{self.retries}"
+        """Identifies weights, decoding, prompt, parser, and what of a response is shown."""
+        shown = sha256(SOURCE.read_bytes()).hexdigest()
+        whole = f"{self.identity}/{self.examiner.digest}/{self.retries}/{shown}"
         return f"{self.name}-{sha256(whole.encode()).hexdigest()[:16]}"
 
     def score(self, items: Iterable[tuple[Prompt, Response]]) -> Iterator[Score]:
@@ -142,7 +144,11 @@ def _hash(content: object) -> str:
 
 
 def texts_of(place: int, prompt: Prompt, response: Response) -> list[Asked]:
-    """Return the channels of a response that hold a text; the whole where nothing tells them apart."""
+    """Return the channels of a response that hold a text; the whole where nothing tells them apart.
+
+    The words that an attack began the turn with are no text of the model's and left out.
+    """
+    response = added(prompt, response)
     channels: list[tuple[Channel, str | None]] = [
         ("answer", response.answer),
         ("reasoning", response.reasoning),

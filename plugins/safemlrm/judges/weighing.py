@@ -33,6 +33,9 @@ def weighed(prompt: Prompt, text: str, ruling: Ruling) -> Ruling:
     """Let the classifier decide what rules leave open, and doubt a list that may be harmless."""
     if ruling.path in CRISP or len(words_of(text)) < WEIGHABLE:
         return ruling
+    if prompt.prefill and ruling.path == "off_topic":
+        # The classifier was fitted to whole answers, and this may just go on with a list of ours.
+        return ruling
     found = find_evidence(text) if SURE[:-1] in text else None
     if abroad(prompt, text) or (found and found.kind == SURE):
         return ruling

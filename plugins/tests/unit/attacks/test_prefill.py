@@ -19,9 +19,7 @@ def test_the_first_words_are_taken() -> None:
     assert attacked.prefill == "Sure, here are the steps"
     assert replace(attacked, prefill="") == PROMPT
     assert Prefill(tokens=1).apply(PROMPT, seed=0).prefill == "Sure,"
-    assert (
-        Prefill(tokens=len(WORDS)).apply(PROMPT, seed=0).prefill.endswith("leaving anything out:")
-    )
+    assert Prefill(tokens=len(WORDS)).apply(PROMPT, seed=0).prefill.endswith("you have to do:")
 
 
 def test_what_the_turn_already_says_stays() -> None:
