@@ -35,11 +35,8 @@ def parametrise(metafunc: pytest.Metafunc, matrix: Matrix, families: Mapping[str
     one only observes; without, the cases of harmful scenarios and of the scenarios that are named.
     Raises `ConfigError` for a marker that names something unknown or selects nothing.
     """
-    arguments = safety()
     try:
-        for marker in reversed(list(metafunc.definition.iter_markers("safety"))):
-            given = safety(*marker.args, **marker.kwargs)
-            arguments |= {name: given[name] for name in marker.kwargs}
+        arguments = _arguments(metafunc.definition)
         metrics, named = arguments.pop("metrics"), arguments["scenarios"] is not None
         cases = matrix.select(**arguments)
         limited = None if metrics is None else _limited(metrics, families)
@@ -60,6 +57,27 @@ def parametrise(metafunc: pytest.Metafunc, matrix: Matrix, families: Mapping[str
             _give(metafunc, "safety_case", [c for c in cases if c in limited], metrics)
     if "safety_tier" in metafunc.fixturenames:
         _give(metafunc, "safety_tier", _tiers(cases, limited, families), metrics)
+
+
+def _arguments(item: pytest.Item) -> dict[str, Names]:
+    """Return what the safety markers of a test say together; a nearer one overrides a farther one.
+
+    Raises `ConfigError` where two of one place say the same argument: one of them would not count.
+    """
+    arguments = safety()
+    said: dict[object, set[str]] = {}
+    for node, marker in reversed(list(item.iter_markers_with_node("safety"))):
+        given = safety(*marker.args, **marker.kwargs)
+        for name in marker.kwargs:
+            if name in said.setdefault(node, set()):
+                where = "it" if node is item else f"{type(node).__name__.lower()} {node.name}"
+                raise ConfigError(
+                    f"two safety markers on {where} give {name}, and only one can count; write one "
+                    "marker with all of them, or a test for each"
+                )
+            said[node].add(name)
+            arguments[name] = given[name]
+    return arguments
 
 
 def _tiers(

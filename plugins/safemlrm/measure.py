@@ -111,6 +111,7 @@ def measure(
 
 def _measure(model: str, identity: Identity | EngineError, run: Run) -> None:
     """Ask one model everything; what goes wrong with it breaks it alone."""
+    run.store.forget_broken(run.uid, model)  # xdist lets a person name a run, and do so twice
     try:
         if isinstance(identity, EngineError):
             _announce(run.progress, model, run.plan.of(model))

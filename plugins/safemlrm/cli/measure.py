@@ -7,6 +7,9 @@ import click
 from safemlrm.cli.lines import one_line
 from safemlrm.errors import SafemlrmError
 
+CUT = 3
+"""The exit code where a budget ended the asking: what is stored is sound, and not everything."""
+
 
 @click.command()
 @click.option("--config", "file", default="safety.toml", show_default=True, help="The safety.toml.")
@@ -15,10 +18,19 @@ from safemlrm.errors import SafemlrmError
 @click.option(
     "--model", "models", multiple=True, metavar="NAME=WEIGHTS", help="As --safety-model of a run."
 )
+@click.pass_context
 def measure(
-    file: str, profile: str | None, pairs: tuple[str, ...], models: tuple[str, ...]
+    context: click.Context,
+    file: str,
+    profile: str | None,
+    pairs: tuple[str, ...],
+    models: tuple[str, ...],
 ) -> None:
-    """Ask every configured case and store the answers; decide later with --safety-replay."""
+    """Ask every configured case and store the answers; decide later with --safety-replay.
+
+    Exit code 0: everything is stored; 1: a model could not be measured, or nothing could be; 3: the
+    budget was spent, and the rest was not asked.
+    """
     from safemlrm.canary import with_canaries
     from safemlrm.cli.opening import open_matrix
     from safemlrm.measure import measure as measure_plan
@@ -34,13 +46,15 @@ def measure(
             measure_plan(plan, config, matrix, store, "safemlrm measure", progress)
         if progress.failed:
             raise SafemlrmError("not every model could be measured")
+    if progress.cut_short:
+        context.exit(CUT)
 
 
 class ClickProgress:
     """Writes a line when a model starts and when it is done."""
 
     def __init__(self) -> None:
-        self.failed = False
+        self.failed = self.cut_short = False
         self._model, self._asked, self._stored = "", 0, 0
 
     def wait(self) -> None:
@@ -59,6 +73,7 @@ class ClickProgress:
 
     def cut(self, reason: str) -> None:
         """Say that the budget ended the asking."""
+        self.cut_short = True
         click.echo(f"{self._model}: {reason} is spent; the rest was not asked")
 
     def broken(self, reason: str) -> None:

@@ -15,6 +15,8 @@ from safemlrm.config.messages import NOT_KEYS, explain, suggest, unknown_key
 from safemlrm.config.schema import Config, Gate, Limits
 from safemlrm.errors import ConfigError
 
+GLOBS = ("pair", "scenario", "attack")
+
 
 def load_config(
     file: Path,
@@ -34,17 +36,19 @@ def load_config(
     profiles = tables.pop("profiles", {})
     _refuse(file, _profile_mistakes(profiles))
     tables = _expand_star({"scenarios": {}, **tables}, [])
+    left_out = 0
     if profile is not None:
         if profile not in profiles:
             raise ConfigError(
                 f"{file}: there is no [profiles.{profile}]{suggest(profile, profiles)}"
             )
         expanded = _expand_star(profiles[profile], _names(tables.get("scenarios")))
+        left_out = _left_out(tables, expanded)
         tables = overlay(tables, expanded)
     tables = with_weights(tables, weights, file.resolve().parent)
     _refuse(file, [unknown_key(key) for key in NOT_KEYS if key in tables])
     try:
-        config = Config(**tables, file=file.resolve(), profile=profile)
+        config = Config(**tables, file=file.resolve(), profile=profile, left_out=left_out)
     except ValidationError as error:
         raise _complaint(file, explain(error)) from None
     _refuse(file, contradictions(config))
@@ -125,7 +129,7 @@ def _expand_star(tables: Tables, names: list[str]) -> Tables:
 
 
 def overlay(tables: Tables, profile: Tables) -> Tables:
-    """Merge a profile over the tables, table by table."""
+    """Merge a profile over the tables, table by table; a list replaces the list that was there."""
     merged = dict(tables)
     for key, value in profile.items():
         known = merged.get(key)
@@ -134,3 +138,25 @@ def overlay(tables: Tables, profile: Tables) -> Tables:
         else:
             merged[key] = value
     return merged
+
+
+def _left_out(tables: Tables, profile: Tables) -> int:
+    """Count the file's overrides that a profile replaces, and of which its own do not say all."""
+    own = _overrides(profile)
+    if own is None:
+        return 0
+    said = {each for override in own for each in _said(override)}
+    return sum(not _said(override) <= said for override in _overrides(tables) or ())
+
+
+def _overrides(tables: Tables) -> list[Tables] | None:
+    """Return the overrides of some tables, None without a list; what is none of them is told later."""
+    limits = tables.get("limits")
+    found = limits.get("override") if isinstance(limits, dict) else None
+    return [each for each in found if isinstance(each, dict)] if isinstance(found, list) else None
+
+
+def _said(override: Tables) -> set[tuple[str, ...]]:
+    """Return which keys an override gives, each with the globs of what it gives them for."""
+    globs = [str(override.get(key, "*")) for key in GLOBS]
+    return {(*globs, key) for key in override.keys() - {*GLOBS, "reason"}}

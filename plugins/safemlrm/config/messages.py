@@ -10,7 +10,7 @@ from pydantic import BaseModel, ValidationError
 
 from safemlrm.config.schema import Config
 
-NOT_KEYS = ("file", "profile")
+NOT_KEYS = ("file", "profile", "left_out")
 """Fields of Config that a file does not set."""
 SHOWN = 80
 """Characters of a found value that a message shows whole."""

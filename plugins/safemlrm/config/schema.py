@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from hashlib import sha256
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -275,6 +276,23 @@ class Config(Table):
     audit: str = "reports/audit.json"
     file: Path = Field(exclude=True)
     profile: str | None = None
+    left_out: int = Field(default=0, exclude=True)
+
+    @property
+    def not_in_force(self) -> str:
+        """How many overrides of the file the profile's own list leaves out, in words; empty for none."""
+        if not self.left_out:
+            return ""
+        several = self.left_out > 1
+        return (
+            f"{self.left_out} override{'s' if several else ''} of the file {'are' if several else 'is'} "
+            f"not in force under profile {self.profile}, whose own [[limits.override]] replace them"
+        )
+
+    @property
+    def digest(self) -> str:
+        """What tells one configuration from another, wherever the file lies."""
+        return sha256(self.model_dump_json().encode()).hexdigest()
 
     @property
     def folder(self) -> Path:

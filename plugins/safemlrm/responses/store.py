@@ -193,6 +193,11 @@ class Store:
         with self.writing() as db:
             db.execute("insert or replace into broken values(?,?,?)", (uid, model, reason))
 
+    def forget_broken(self, uid: str, model: str) -> None:
+        """Forget that a model could not be measured under this run's id, which may be used again."""
+        with self.writing() as db:
+            db.execute("delete from broken where uid = ? and model = ?", (uid, model))
+
     def broken(self, uid: str, model: str) -> str | None:
         """Return why a model could not be measured in this run, None if it could."""
         found = self._one("select reason from broken where uid = ? and model = ?", (uid, model))

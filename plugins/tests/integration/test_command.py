@@ -114,3 +114,31 @@ def test_a_model_that_breaks_fails_the_command(tmp_path: Path) -> None:
     done = call("measure", "--config", file)
     assert done.exit_code == 1
     assert "next: BROKEN: model 'next' on cpu: its process was killed by SIGKILL" in done.output
+
+
+@pytest.mark.parametrize(("requests", "code"), [(60, 0), (20, 3)])
+def test_a_spent_budget_has_an_exit_code_of_its_own(
+    tmp_path: Path, requests: int, code: int
+) -> None:
+    file = write(tmp_path, "next")
+    with Path(file).open("a", encoding="utf-8") as toml:
+        toml.write(f"[budget]\nrequests = {requests}\n")
+    done = call("measure", "--config", file)
+    assert done.exit_code == code
+    assert f"next: asked {requests}, from the store 0" in done.output
+    assert ("is spent; the rest was not asked" in done.output) == (code == 3)
+    if code:
+        second = call("measure", "--config", file)
+        assert (second.exit_code, "asked 20, from the store 20" in second.output) == (3, True)
+        assert call("measure", "--config", file).exit_code == 0  # the last third
+
+
+def test_a_broken_model_counts_more_than_a_spent_budget(tmp_path: Path) -> None:
+    file = Path(write(tmp_path, "next"))
+    text = file.read_text("utf-8").replace("unsafe = 0.02 }\n[models", "die_after = 3 }\n[models")
+    pair = '[pairs.other]\ncandidate = "released"\n'
+    file.write_text(f"{text}{pair}[budget]\nrequests = 70\n", "utf-8")
+    done = call("measure", "--config", str(file))
+    assert "is spent" in done.output
+    assert "BROKEN" in done.output
+    assert done.exit_code == 1

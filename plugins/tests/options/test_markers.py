@@ -119,6 +119,78 @@ def test_a_marker_on_the_module_is_narrowed_by_one_on_the_test(project: Project)
     assert collected(project.run("--collect-only", "-q")) == ["r1-sex-figstep"]
 
 
+STACKED = """
+from pytest import mark
+
+{module}
+
+{above}
+class TestCases:
+    {upper}
+    {lower}
+    def test_gate(self, evaluation, gate):
+        gate(evaluation)
+"""
+SEX, FRAUD, FIGSTEP = (
+    f"@mark.safety({each})"
+    for each in ("scenarios=['sex']", "scenarios=['fraud']", "attacks=['figstep']")
+)
+
+
+def stacked(module: str = "", above: str = "", upper: str = "", lower: str = "") -> str:
+    """Return a test module with safety markers in the places that are given."""
+    return STACKED.format(module=module, above=above, upper=upper, lower=lower)
+
+
+@pytest.mark.parametrize(
+    ("places", "where"),
+    [
+        ({"upper": SEX, "lower": FRAUD}, "it"),
+        ({"upper": FRAUD, "lower": FRAUD}, "it"),
+        (
+            {
+                "module": "pytestmark = [mark.safety(scenarios='sex'), mark.safety(scenarios='fraud')]"
+            },
+            "module test_models.py",
+        ),
+        ({"above": f"{SEX}\n{FRAUD}", "lower": FIGSTEP}, "class TestCases"),
+    ],
+    ids=["function", "twice the same", "module", "class"],
+)
+def test_two_markers_on_one_place_that_say_the_same_are_an_error(
+    project: Project, places: dict[str, str], where: str
+) -> None:
+    project.write(safety_toml(), stacked(**places))
+    result = project.run()
+    assert result.ret == pytest.ExitCode.INTERRUPTED
+    assert said(result, rf"test_gate: two safety markers on {where} give scenarios, and only one")
+    assert not said(result, r"^measuring|plugin\.py:\d+")
+
+
+@pytest.mark.parametrize(
+    ("places", "cases"),
+    [
+        ({"upper": SEX, "lower": FIGSTEP}, ["r1-sex-figstep"]),
+        ({"above": SEX, "lower": FRAUD}, ["r1-fraud-direct", "r1-fraud-figstep"]),
+        (
+            {
+                "module": "pytestmark = mark.safety(attacks=['direct'])",
+                "above": SEX,
+                "upper": FRAUD,
+                "lower": FIGSTEP,
+            },
+            ["r1-fraud-figstep"],
+        ),
+    ],
+    ids=["two arguments", "class and function", "everywhere"],
+)
+def test_a_nearer_marker_overrides_and_others_add(
+    project: Project, places: dict[str, str], cases: list[str]
+) -> None:
+    project.write(safety_toml(), stacked(**places))
+    assert collected(project.run("--collect-only", "-q")) == cases
+
+
 def test_harmful_scenarios_are_meant_unless_a_benign_one_is_named(project: Project) -> None:
     toml = safety_toml(scenarios=["fraud", "benign"], limits="asr = 0.25\nover_refusal = 0.1")
     project.write(toml, marked(""))

@@ -77,3 +77,21 @@ def test_a_mistake_inside_the_profile_is_a_usage_error(profiled: Project) -> Non
     result = profiled.run("--safety-profile", "strict")
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     assert said(result, r"\[gate\] inconclusive: .*'warn' or 'fail'")
+
+
+def test_overrides_of_the_file_that_it_replaces_are_told(project: Project) -> None:
+    file = '[[limits.override]]\nscenario = "fraud"\nasr = 0.9\nreason = "known"\n'
+    own = '[[profiles.more.limits.override]]\nscenario = "sex"\nasr = 0.5\nreason = "one more"\n'
+    project.write(safety_toml(limits=f"asr = 0.25\n{file}", more=own))
+    told = (
+        r"1 override of the file is not in force under profile more, whose own "
+        r"\[\[limits.override\]\] replace them"
+    )
+    result = project.run("--safety-profile", "more")
+    assert said(result, f"^safety: {told}$")
+    assert said(result, f"^PARTIAL: .*{told}")
+    assert {d["scenario"]: d["limit"] for d in project.summary["decisions"]} == {
+        "fraud": 0.25,
+        "sex": 0.5,
+    }
+    assert not said(project.run(), "not in force")

@@ -19,6 +19,7 @@ OWN = sorted((ROOT / ".github/workflows").glob("*.yml"))
 REUSABLE = ".github/workflows/safety-gate.yml"
 GATES = "Gate"
 TAKES = "Take what decides from the base branch"
+FORGETS = "Forget what the checkout says of earlier runs"
 COMMENTS = "Write the comment, or write it anew"
 
 
@@ -233,28 +234,78 @@ esac
 """
 
 
-@pytest.mark.parametrize(
+each_comment = pytest.mark.parametrize(
     ("earlier", "asked"), [("", "--method POST here/comments"), ("7", "--method PATCH all/7")]
 )
-def test_it_keeps_one_comment(tmp_path: Path, earlier: str, asked: str) -> None:
-    (tmp_path / "gh").write_text(GH, "utf-8")
-    (tmp_path / "gh").chmod(0o755)
-    (tmp_path / "downloaded").mkdir()
-    (tmp_path / "downloaded/summary.md").write_text("é" * 40_000, "utf-8")
+
+
+def comment(folder: Path, earlier: str) -> tuple[str, str]:
+    """Run the step that comments as the workflow does: what it asks of GitHub, and the comment."""
+    (folder / "gh").write_text(GH, "utf-8")
+    (folder / "gh").chmod(0o755)
     environment = {
-        "PATH": f"{tmp_path}:{os.environ['PATH']}",
+        "PATH": f"{folder}:{os.environ['PATH']}",
         "COMMENTS": "here/comments",
         "COMMENT": "all",
         "MARKER": "<!-- mine -->",
+        "ENDED": "failure",
+        "COMMIT": "c0ffee",
+        "RUN": "https://example.org/runs/1",
         "EARLIER": earlier,
     }
+    assert environment.keys() - {"PATH", "EARLIER"} == steps()[COMMENTS]["env"].keys() - {
+        "GH_TOKEN"
+    }
     subprocess.run(
-        ["bash", "-e", "-c", steps()[COMMENTS]["run"]], cwd=tmp_path, env=environment, check=True
+        ["bash", "-e", "-c", steps()[COMMENTS]["run"]], cwd=folder, env=environment, check=True
     )
-    assert asked in (tmp_path / "asked").read_text("utf-8")
-    sent = (tmp_path / "sent").read_text("utf-8")
+    return (folder / "asked").read_text("utf-8"), (folder / "sent").read_text("utf-8")
+
+
+@each_comment
+def test_it_keeps_one_comment(tmp_path: Path, earlier: str, asked: str) -> None:
+    (tmp_path / "downloaded").mkdir()
+    (tmp_path / "downloaded/summary.md").write_text("é" * 40_000, "utf-8")
+    done, sent = comment(tmp_path, earlier)
+    assert asked in done
     assert sent.startswith("<!-- mine -->\né")
     assert 30_000 < len(sent) <= 65_536
+
+
+@each_comment
+@pytest.mark.parametrize("downloaded", [False, True], ids=["no reports", "reports without it"])
+def test_what_passed_before_does_not_stand_where_the_gate_did_not_decide(
+    tmp_path: Path, earlier: str, asked: str, downloaded: bool
+) -> None:
+    if downloaded:
+        (tmp_path / "downloaded").mkdir()
+    done, sent = comment(tmp_path, earlier)
+    assert asked in done
+    assert sent == (
+        "<!-- mine -->\n# Safety gate: NOT DECIDED\n\n"
+        "The gate of commit c0ffee ended before it decided (its job: failure). "
+        "[The run](https://example.org/runs/1) says why.\n"
+    )
+
+
+def test_the_comment_is_written_though_there_are_no_reports() -> None:
+    download, write = load(ROOT / REUSABLE)["jobs"]["comment"]["steps"]
+    assert download["continue-on-error"] is True
+    assert write["env"]["ENDED"] == "${{ needs.gate.result }}"
+    assert write["env"]["COMMIT"] == "${{ github.event.pull_request.head.sha }}"
+
+
+def test_a_summary_of_the_checkout_speaks_for_no_run(tmp_path: Path) -> None:
+    (tmp_path / "reports").mkdir()
+    (tmp_path / "reports/summary.md").write_text("# Safety gate: passed", "utf-8")
+    (tmp_path / "reports/categories.json").touch()
+    environment = {"PATH": os.environ["PATH"], "REPORTS": "reports"}
+    subprocess.run(
+        ["bash", "-e", "-c", steps()[FORGETS]["run"]], cwd=tmp_path, env=environment, check=True
+    )
+    assert [file.name for file in (tmp_path / "reports").iterdir()] == ["categories.json"]
+    named = [step.get("name") for step in load(ROOT / REUSABLE)["jobs"]["gate"]["steps"]]
+    assert named.index(TAKES) < named.index(FORGETS) < named.index("Install")
 
 
 def test_no_key_for_forks_and_no_rights_for_their_code() -> None:

@@ -61,6 +61,60 @@ def test_a_profile_overlays_and_its_star_speaks_for_every_scenario(tmp_path: Pat
     assert config.limits == load(tmp_path, GOOD).limits
 
 
+FRAUD = """
+[[{table}.override]]
+scenario = "fraud"
+asr = {asr}
+reason = "one"
+"""
+PAIR = """
+[[{table}.override]]
+pair = "r1"
+asr = 0.4
+escape = 0.4
+reason = "two"
+"""
+
+
+@pytest.mark.parametrize(
+    ("file", "profile", "left_out"),
+    [
+        ([], [FRAUD], 0),
+        ([FRAUD], [], 0),
+        ([FRAUD], ["override = []"], 1),
+        ([FRAUD, FRAUD], [FRAUD], 0),
+        ([FRAUD, PAIR], [FRAUD], 1),
+        ([FRAUD, PAIR], [PAIR.replace("asr = 0.4", "")], 2),
+        ([FRAUD], [FRAUD.replace("asr = {asr}", "saturated = true")], 1),
+    ],
+)
+def test_overrides_that_a_profile_leaves_out_are_counted(
+    tmp_path: Path, file: list[str], profile: list[str], left_out: int
+) -> None:
+    overrides = "".join(file).format(table="limits", asr=0.1)
+    text = GOOD.replace("[profiles", f"{overrides}[profiles", 1)
+    mine = "".join(profile).format(table="profiles.smoke.limits", asr=0.2)
+    config = load(tmp_path, f"{text}[profiles.smoke.limits]\n{mine}", "smoke")
+    assert config.left_out == left_out
+    assert len(config.limits.override) == len(profile if mine else file) * ("[]" not in mine)
+    assert load(tmp_path, text).left_out == 0
+
+
+def test_a_configuration_is_told_from_another_and_not_by_its_place(tmp_path: Path) -> None:
+    here, there = tmp_path / "here", tmp_path / "there"
+    here.mkdir()
+    there.mkdir()
+    assert load(here, GOOD).digest == load(there, GOOD).digest
+    digests = {
+        load(here, GOOD).digest,
+        load(here, GOOD, "smoke").digest,
+        load(here, GOOD.replace("0.29", "0.3")).digest,
+        load(here, GOOD + "[gate]\nseed = 1\n").digest,
+        load(here, GOOD.replace("prompts = 30", "prompts = 31")).digest,
+    }
+    assert len(digests) == 5
+
+
 @pytest.mark.parametrize(
     ("wrong", "right", "line"),
     [

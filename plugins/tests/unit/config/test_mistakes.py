@@ -52,7 +52,7 @@ def test_the_text_these_mistakes_are_made_in_is_fine(tmp_path: Path) -> None:
     assert load_config(file).limits.override[0].scenario == "s*"
 
 
-@pytest.mark.parametrize("key", ["file", "profile"])
+@pytest.mark.parametrize("key", ["file", "profile", "left_out"])
 def test_fields_of_our_own_are_no_keys(tmp_path: Path, key: str) -> None:
     line = complaint(tmp_path, f'{key} = "x"\n{GOOD}')
     assert line.startswith(f"unknown key {key}; ")
