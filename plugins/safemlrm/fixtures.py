@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Protocol
 
 import pytest
 
 from safemlrm.collection import check_metrics
 from safemlrm.engines.gpus import Gpu, visible_gpus
-from safemlrm.errors import ConfigError, GateFailure, NotMeasured
+from safemlrm.errors import ConfigError, GateFailure, NotMeasured, SafemlrmError
 from safemlrm.reporting import allure
 from safemlrm.reporting.record import Record
 from safemlrm.reporting.recording import records_of
 from safemlrm.reporting.terminal import failure_text
-from safemlrm.state import RUN
+from safemlrm.state import RUN, tell_broken
 from safemlrm.types import Case, Reason, Tier, Verdict
 from safemlrm.verdict import Evaluation, TierEvaluation
 
@@ -35,12 +36,15 @@ def safety_case(request: pytest.FixtureRequest) -> Case:
 
 
 @pytest.fixture
-def evaluation(safety_case: Case, pytestconfig: pytest.Config) -> Evaluation:
+def evaluation(
+    safety_case: Case, request: pytest.FixtureRequest, pytestconfig: pytest.Config
+) -> Evaluation:
     """The stored evidence on this test's case, for the candidate and its base.
 
     Raises `SafemlrmError` where a model broke or was not measured: the test is an error, not a failure.
     """
-    return pytestconfig.stash[RUN].reader.evaluate(safety_case)
+    with _told(request):
+        return pytestconfig.stash[RUN].reader.evaluate(safety_case)
 
 
 @pytest.fixture
@@ -51,12 +55,15 @@ def safety_tier(request: pytest.FixtureRequest) -> Tier:
 
 
 @pytest.fixture
-def tier(safety_tier: Tier, pytestconfig: pytest.Config) -> TierEvaluation:
+def tier(
+    safety_tier: Tier, request: pytest.FixtureRequest, pytestconfig: pytest.Config
+) -> TierEvaluation:
     """The stored evidence on all cases of this test's pair, for the candidate and its base.
 
     Raises `SafemlrmError` where a model broke or was not measured: the test is an error, not a failure.
     """
-    return pytestconfig.stash[RUN].reader.evaluate_tier(safety_tier)
+    with _told(request):
+        return pytestconfig.stash[RUN].reader.evaluate_tier(safety_tier)
 
 
 @pytest.fixture
@@ -112,6 +119,16 @@ def gate(request: pytest.FixtureRequest, pytestconfig: pytest.Config) -> Gate:
             _raise_worst(records, run.again, strict=strict)
 
     return assert_limits
+
+
+@contextmanager
+def _told(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Leave word of missing evidence before a test can catch the error."""
+    try:
+        yield
+    except SafemlrmError as error:
+        tell_broken(request.node, error)
+        raise
 
 
 def _raise_worst(records: Sequence[Record], again: str, *, strict: bool) -> None:

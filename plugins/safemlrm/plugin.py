@@ -9,7 +9,15 @@ import pytest
 
 from safemlrm import hookspecs
 from safemlrm.errors import ConfigError, GateFailure, SafemlrmError
-from safemlrm.state import NOTES, OUTCOME, PROGRESS, RUN, find_config
+from safemlrm.state import (
+    NOTES,
+    OUTCOME,
+    PROGRESS,
+    RUN,
+    find_config,
+    forget_broken,
+    tell_broken,
+)
 
 
 def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
@@ -83,14 +91,34 @@ def pytest_configure(config: pytest.Config) -> None:
         run = open_run(config, file)
         check_expression(config.getoption("markexpr"), run.matrix.slugs, config.getini("markers"))
     except ConfigError as error:
+        if "safety_config" in getattr(config, "workerinput", {}):
+            return  # the controller could read it, so pytest_sessionstart says what happened
         raise pytest.UsageError(str(error)) from None
     for slug, meaning in run.matrix.slugs.items():
         config.addinivalue_line("markers", f"{slug}: {meaning}")
     config.stash[RUN], config.stash[OUTCOME], config.stash[NOTES] = run, Outcome(), []
     config.pluginmanager.register(fixtures, "safemlrm.fixtures")
     # A report does not carry the config, so the object that collects reports is a plugin itself.
-    config.pluginmanager.register(config.stash[OUTCOME], "safemlrm.outcome")
+    if config.pluginmanager.register(config.stash[OUTCOME], "safemlrm.outcome") is None:
+        raise pytest.UsageError("safemlrm.outcome decides the exit code: take its -p no: away")
     file_results(config, run.uid)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """A worker reads safety.toml anew, and is told what the run began with."""
+    run = node.config.stash.get(RUN, None)
+    if run is not None:
+        node.workerinput["safety_config"] = run.config.digest
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """A worker that takes a crashed one's place must not decide by what was edited since."""
+    given: dict[str, str] = getattr(session.config, "workerinput", {})
+    run = session.config.stash.get(RUN, None)
+    began = given.get("safety_config")
+    if began is not None and (run is None or run.config.digest != began):
+        session.shouldfail = "safety: safety.toml was edited while the run went on; run it again"
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
@@ -146,6 +174,7 @@ def pytest_collection_finish(session: pytest.Session) -> Generator[None, object,
         subject = subject_of(item)
         if subject is not None:
             item.user_properties.append(("safety.case", subject.id))
+    config.stash[OUTCOME].collected.update(item.nodeid for item in session.items)
     plan = run.plan_of(session)
     if hasattr(config, "workerinput") and plan.work:
         run.leave_plan(plan)
@@ -183,8 +212,16 @@ def pytest_xdist_node_collection_finished(node: Any, ids: list[str]) -> None:
     """With xdist the controller measures when the first worker has collected and none runs yet."""
     config: pytest.Config = node.config
     run = config.stash.get(RUN, None)
+    if run is not None:
+        config.stash[OUTCOME].collected.update(ids)
     if run is not None and PROGRESS not in config.stash:
         run.measure_left(node.workerinput["testrunuid"], config)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """A rerun is not broken by what broke before it."""
+    forget_broken(item)
 
 
 @pytest.hookimpl(wrapper=True)
@@ -194,8 +231,7 @@ def pytest_runtest_makereport(
     """A failed gate and a broken model are explained by their text, not by our traceback."""
     error = call.excinfo.value if call.excinfo else None
     if isinstance(error, SafemlrmError):
-        kept = [entry for entry in item.user_properties if entry[0] != "safety.broken"]
-        item.user_properties[:] = [*kept, ("safety.broken", str(error).partition("\n")[0])]
+        tell_broken(item, error)
     report = yield
     if isinstance(error, SafemlrmError | GateFailure):
         from safemlrm.audit import spelled_lines
@@ -218,8 +254,13 @@ def pytest_terminal_summary(
 ) -> Generator[None, object, object]:
     """The decisions, worst first, are the last thing a person reads."""
     run = config.stash.get(RUN, None)
-    if run is None or not config.stash[OUTCOME].selected:
+    if run is None:
         return (yield)
+    if not config.stash[OUTCOME].selected:
+        result = yield
+        for note in config.stash[NOTES]:
+            terminalreporter.write_line(f"safety: {note}", red=True)
+        return result
     from safemlrm.reporting.terminal import bounded, closing, sheet_of
 
     outcome, notes = config.stash[OUTCOME], config.stash[NOTES]

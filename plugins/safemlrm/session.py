@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -12,30 +12,26 @@ from uuid import uuid4
 
 import pytest
 
-from safemlrm.audit import audit_essentials
-from safemlrm.baselines import weaker
 from safemlrm.canary import Clipping, clippings, with_canaries
 from safemlrm.collection import needs
 from safemlrm.config import Attach, Config, load_config, read_weights
-from safemlrm.errors import ConfigError, SafemlrmError
+from safemlrm.errors import SafemlrmError
 from safemlrm.extension import defended, gather
 from safemlrm.family import FIRST, Family, build_families
 from safemlrm.matrix import Matrix, build_matrix
 from safemlrm.measure import measure
-from safemlrm.picture import Picture
 from safemlrm.plan import Plan, build_plan
 from safemlrm.reading import Cells, settings_key
 from safemlrm.release import facts_of, make_record, write_record
 from safemlrm.reporting import allure
-from safemlrm.reporting.curve import curves
+from safemlrm.reporting.beside import complete
+from safemlrm.reporting.configured import weights_of
 from safemlrm.reporting.junit import describe_suite
 from safemlrm.reporting.markdown import markdown, write_markdown
-from safemlrm.reporting.outcome import Outcome, objections
+from safemlrm.reporting.outcome import Outcome, objections, unended
 from safemlrm.reporting.page import publish
-from safemlrm.reporting.sight import shown
 from safemlrm.reporting.summary import (
-    forget_summaries,
-    measured_rates,
+    forget_reports,
     summarise,
     write_run,
     write_summary,
@@ -44,7 +40,7 @@ from safemlrm.reporting.summary import (
 from safemlrm.reporting.terminal import TerminalProgress
 from safemlrm.responses.store import Cost, Store
 from safemlrm.state import NOTES, OUTCOME, PROGRESS
-from safemlrm.types import ALL, BASELINE, Case, Identity
+from safemlrm.types import Case
 from safemlrm.verdict import Reader
 
 
@@ -96,8 +92,6 @@ class Run:
 
     def leave_plan(self, plan: Plan) -> None:
         """Leave a worker's plan where the controller finds it."""
-        if self.replay:
-            return
         # Whoever cannot write here cannot measure either; the tests then find nothing measured.
         with suppress(SafemlrmError):
             write_whole(self._plan_file(self.uid), plan.to_json())
@@ -106,10 +100,11 @@ class Run:
         """Measure what the workers of an xdist run were given; the controller has no items itself."""
         self.uid = uid
         file = self._plan_file(uid)
-        if self.replay or not file.is_file():
+        if not file.is_file():
             return  # no safety test was selected
         plan = Plan.from_json(file.read_text("utf-8"))
-        if plan.errors and not config.getoption("continue_on_collection_errors"):
+        goes_on = self.replay or config.getoption("continue_on_collection_errors")
+        if plan.errors and not goes_on:
             self.close()
             pytest.exit("safety: collection failed, so nothing was measured", returncode=2)
         self.measure(plan, uid, config)
@@ -118,8 +113,20 @@ class Run:
         return self.config.store_path.parent / f".plan-{uid}.json"
 
     def measure(self, plan: Plan, uid: str, config: pytest.Config) -> None:
-        """Ask what the plan needs and the store lacks; the tests of this run then only read."""
-        if self.replay or not plan.work:
+        """Ask what the plan needs and the store lacks; the tests of this run then only read.
+
+        Before that no report is left that speaks of another run, however this one ends.
+        """
+        if not plan.work:
+            return
+        try:
+            forget_reports(self.config.reports_path)
+        except SafemlrmError:  # `finish` meets it again, and says which report it is
+            pytest.exit(
+                "safety: a report of an earlier run could not be removed, so nothing was measured",
+                returncode=2,
+            )
+        if self.replay:
             return
         reporter = config.pluginmanager.get_plugin("terminalreporter")
         progress = config.stash[PROGRESS] = TerminalProgress(reporter)
@@ -129,90 +136,81 @@ class Run:
         except SafemlrmError as error:
             pytest.exit(f"safety: {error}", returncode=2)
 
-    def pictures(self, outcome: Outcome) -> list[Picture]:
-        """Return what every pair that was decided looks like over the cases that were."""
-        subjects = {record.subject for record in outcome.worst_first}
-        pairs = sorted({pair for pair, _, attack in subjects if attack != ALL})
-        return [self.reader.picture(pair, subjects) for pair in pairs]
-
     def finish(self, session: pytest.Session) -> None:
         """Write the run's reports, and refuse exit code 0 where the run as a whole forbids it."""
         outcome, notes = session.config.stash[OUTCOME], session.config.stash[NOTES]
         if not outcome.selected:
+            if session.exitstatus == pytest.ExitCode.OK and (lost := unended(outcome)):
+                notes += lost
+                session.exitstatus = pytest.ExitCode.TESTS_FAILED
             if session.exitstatus not in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED):
-                forget_summaries(self.config.reports_path)
+                notes += self._forget()
             return
-        forget_summaries(self.config.reports_path)  # an older run's must not speak for this one
         try:
-            outcome.observed = self.observe
-            self._settle()
-            with suppress(SafemlrmError):  # a judge that cannot be read broke the tests already
-                outcome.contract = self.reader.cells.contract()
-            outcome.identities = self.identities(outcome)
-            outcome.pictures = self.pictures(outcome)
-            self._look(outcome)
-            self._look_back(outcome)
-            self._count(outcome)
-            self._audited(outcome)
+            forget_reports(self.config.reports_path)  # an older run's must not speak for this one
+            self._gather(outcome)
             self._conclude(session, outcome, notes)
             outcome.passed = session.exitstatus == pytest.ExitCode.OK
-            describe_suite(session.config.pluginmanager, outcome, self.config, self.families)
-            summary = summarise(outcome, self.config, self.families, self.matrix)
-            outcome.summary = write_summary(summary, self.config.reports_path)
-            text = markdown(outcome, self.families, notes, full=self.config.report.attach == "full")
-            write_markdown(text, self.config.reports_path)
-            facts = facts_of(outcome, self.families, notes)
-            record = make_record(self.reader, outcome.worst_first, facts)
-            write_record(record, self.config.reports_path)
-            results = allure.folder_of(session.config)
-            if results is not None:
-                allure.write_beside(results, outcome, self.config, replay=self.replay)
-            progress = session.config.stash.get(PROGRESS, None)
-            account = progress.account() if progress else {}
-            write_run(account, self.config.reports_path)
-            cells = self.reader.cells
-            notes += publish(summary, account, outcome, self.families, cells, self.again)
+            self._write(session.config, outcome, notes)
         except SafemlrmError as error:
             notes.append(str(error))
-            if session.exitstatus == pytest.ExitCode.OK:
-                session.exitstatus = pytest.ExitCode.TESTS_FAILED
+            notes += self._take_back(session, outcome)
+        except BaseException:  # Ctrl-C as well
+            self._take_back(session, outcome)
+            raise
+        describe_suite(session.config.pluginmanager, outcome, self.config, self.families)
+
+    def _gather(self, outcome: Outcome) -> None:
+        """Collect what reports say beside the decisions of the tests."""
+        outcome.observed = self.observe
+        self._settle()
+        complete(outcome, self.reader, self.models)
+
+    def _write(self, config: pytest.Config, outcome: Outcome, notes: list[str]) -> None:
+        """Write every report; the line in the history comes last, for it cannot be taken back."""
+        folder = self.config.reports_path
+        summary = summarise(outcome, self.config, self.families, self.matrix)
+        outcome.summary = write_summary(summary, folder)
+        weights, full = weights_of(self.config), self.config.report.attach == "full"
+        text = markdown(outcome, self.families, notes, weights, full=full)
+        write_markdown(text, folder)
+        facts = facts_of(outcome, self.families, notes)
+        write_record(make_record(self.reader, outcome.worst_first, facts), folder)
+        results = allure.folder_of(config)
+        if results is not None:
+            allure.write_beside(results, outcome, self.config, replay=self.replay)
+        progress = config.stash.get(PROGRESS, None)
+        account = progress.account() if progress else {}
+        write_run(account, folder)
+        cells = self.reader.cells
+        notes += publish(summary, account, outcome, self.families, cells, self.again)
+
+    def _take_back(self, session: pytest.Session, outcome: Outcome) -> list[str]:
+        """Fail a run whose reports are not whole, remove what says it passed, and say what stays."""
+        if session.exitstatus == pytest.ExitCode.OK:
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
+        if not outcome.passed:
+            return []
+        outcome.passed, outcome.summary = False, None
+        return self._forget()
+
+    def _forget(self) -> list[str]:
+        """Remove the reports that say how a run ended, and return what there is to say of the rest."""
+        try:
+            forget_reports(self.config.reports_path)
+        except SafemlrmError as error:
+            return [str(error)]
+        return []
 
     def _settle(self) -> None:
         """Read on from a store at rest: every report looks at the same cells."""
         reader = self.reader
         self.__dict__["reader"] = replace(reader, cells=reader.cells.at_rest())
 
-    def _look(self, outcome: Outcome) -> None:
-        """Say what the models read of what they were shown, and what the pictures lost."""
-        cells = self.reader.cells
-        found = (cells.legibility(*names) for names in shown(outcome.worst_first, self.matrix))
-        outcome.legibility = [legible for legible in found if legible is not None]
-        subjects = {record.subject for record in outcome.worst_first}
-        cases = [c for c in self.matrix.cases if (c.pair, c.scenario, c.attack) in subjects]
-        outcome.clippings = self.clippings(cases)
-
     def clippings(self, cases: Iterable[Case]) -> list[Clipping]:
         """Return how many pictures of the cases lose text at their edge, an attack at a time."""
         cells = map(self.matrix.candidate, cases)
         return clippings(self.matrix, cells, self.config.gate.seed)
-
-    def _count(self, outcome: Outcome) -> None:
-        """Count what was measured, decided or not; a store that cannot be read broke the tests already."""
-        with suppress(SafemlrmError):
-            selected = set(outcome.selected.values())
-            found = measured_rates(self.reader.cells, self.families, selected)
-            outcome.rates, outcome.terms = found
-            outcome.curves = curves(outcome.rates, self.matrix.attacks)
-
-    def _audited(self, outcome: Outcome) -> None:
-        """Show the last audit of the judge, whether a limit asks for it or not."""
-        try:
-            outcome.audit = audit_essentials(self.config.audit_path)
-        except ConfigError:  # a limit that needs it has said so already, path and all
-            outcome.shortfalls.append(
-                f"{self.config.audit_path.name} cannot be read as an audit of the judge, so none is "
-                "shown; write it anew by `safemlrm audit LABELS`"
-            )
 
     def _conclude(self, session: pytest.Session, outcome: Outcome, notes: list[str]) -> None:
         if self.observe:
@@ -226,47 +224,6 @@ class Run:
             notes += objections(outcome, self.config, outcome.identities)
             if notes:
                 session.exitstatus = pytest.ExitCode.TESTS_FAILED
-
-    def _look_back(self, outcome: Outcome) -> None:
-        """Note how a pair's gate relates to what was accepted of it, used in this run or not."""
-        for pair in dict.fromkeys(record.pair for record in outcome.worst_first):
-            past, cells = self.reader.cells.past(pair), self.reader.cells
-            outcome.outdated += [f"{pair}: {sentence}" for sentence in past.void]
-            if past.kept is None:
-                continue
-            texts = weaker(past.kept, cells.instrument(pair), self.families[pair])
-            if texts and past.kept.profile == self.config.profile:
-                outcome.outdated.append(self._weaker(pair, texts))
-            elif texts:
-                under = f"profile {past.kept.profile}" if past.kept.profile else "no profile"
-                outcome.shortfalls.append(
-                    f"{pair} is gated less than its run that was accepted under {under}: {texts[0]}"
-                )
-            candidate = outcome.identities.get(self.matrix.pairs[pair][0])
-            if past.last and candidate and dict(candidate.parts) == dict(past.last.model):
-                outcome.shortfalls.append(
-                    f"{pair}'s candidate is the accepted model itself, so a comparison with it shows nothing"
-                )
-
-    def _weaker(self, pair: str, texts: Sequence[str]) -> str:
-        more = f" (and {len(texts) - 1} more)" if len(texts) > 1 else ""
-        profile = f" --profile {self.config.profile}" if self.config.profile else ""
-        models = "".join(f" --model={shlex.quote(model)}" for model in self.models)
-        command = f"safemlrm accept {pair}{profile}{models} --loosen --by NAME --reason TEXT"
-        return (
-            f"{pair} is gated less than its accepted run: {texts[0]}{more}; set it back, or `{command}` "
-            "keeps who loosened it and why"
-        )
-
-    def identities(self, outcome: Outcome) -> dict[str, Identity]:
-        """Return what every model was that something was decided about."""
-        models = {
-            answers.model
-            for record in outcome.worst_first
-            for answers in (record.candidate, record.base)
-            if answers is not None and answers.model != BASELINE
-        }
-        return {model: self.reader.cells.identity(model) for model in sorted(models)}
 
 
 def open_run(config: pytest.Config, file: Path) -> Run:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
+    from safemlrm.errors import SafemlrmError
     from safemlrm.reporting.outcome import Outcome
     from safemlrm.reporting.terminal import TerminalProgress
     from safemlrm.session import Run
@@ -31,3 +32,14 @@ def find_config(config: pytest.Config) -> Path | None:
         return config.rootpath / ini
     default = config.rootpath / "safety.toml"
     return default if default.is_file() else None
+
+
+def tell_broken(item: pytest.Item, error: SafemlrmError) -> None:
+    """Leave for the reports why a test has no evidence, whatever it does with the error."""
+    forget_broken(item)
+    item.user_properties.append(("safety.broken", str(error).partition("\n")[0]))
+
+
+def forget_broken(item: pytest.Item) -> None:
+    """Let a rerun of a test start afresh."""
+    item.user_properties[:] = [e for e in item.user_properties if e[0] != "safety.broken"]

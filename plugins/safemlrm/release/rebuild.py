@@ -48,7 +48,7 @@ def rebuild(record: ReleaseRecord, config: Config, matrix: Matrix, store: Store)
     reader = Reader(cells, build_families(config, matrix))
     problems: list[str] = []
     records = list(_decide(reader, record, problems))
-    outcome = Outcome(records={"": records}, selected={"": ""})
+    outcome = Outcome(records={"": records}, selected={name: name for name in record.selected})
     return Rebuilt(
         json.loads(json.dumps(make_record(reader, records, _facts(record), _asked(record)))),
         tuple(problems),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from safemlrm.audit import spelled
@@ -49,7 +49,7 @@ class Room:
 
 @dataclass(frozen=True, slots=True)
 class Sheet:
-    """What the section is written for: columns, room, the command to repeat, and files that exist."""
+    """What the section is written for: columns, room, the command to repeat, files, models' weights."""
 
     width: int
     room: Room
@@ -57,6 +57,7 @@ class Sheet:
     files: Sequence[str] = ()
     hidden: int = 0
     full: bool = False
+    weights: Mapping[str, str] = field(default_factory=dict)
 
 
 def room_of(verbosity: int) -> Room:
@@ -106,7 +107,7 @@ def _beside(
             lines = tax_lines(picture)
             yield from _some(lines, 1 + room.lines)
             yield from map(Line, coupling_lines(picture) if room.details else ())
-        yield from _context(outcome, families, room)
+        yield from _context(outcome, families, sheet)
     yield from _some(
         [f"PARTIAL: {text}" for text in partial(outcome, families)], room.lines, "yellow"
     )
@@ -117,10 +118,10 @@ def _beside(
     yield from _some(notes, room.lines, "red")
 
 
-def _context(outcome: Outcome, families: Mapping[str, Family], room: Room) -> Iterator[Line]:
-    models = [f"{model} {identity.digest[:12]}" for model, identity in outcome.identities.items()]
-    if models:
-        yield Line(f"models: {', '.join(models)}")
+def _context(outcome: Outcome, families: Mapping[str, Family], sheet: Sheet) -> Iterator[Line]:
+    room = sheet.room
+    if outcome.identities:
+        yield _models(outcome, sheet)
     contract = contract_lines(outcome)
     yield from map(Line, contract if room.details else contract[:1])
     if room.details:
@@ -132,6 +133,17 @@ def _context(outcome: Outcome, families: Mapping[str, Family], room: Room) -> It
     if not room.details:
         warnings = [f"{line.rstrip(':')}; -v lists them" for line in warnings[:1]]
     yield from _some(warnings, 1 + room.lines, "yellow")
+
+
+def _models(outcome: Outcome, sheet: Sheet) -> Line:
+    """Say what the models were, with their weights where all of it has room on one line."""
+    models = {model: f"{model} {each.digest[:12]}" for model, each in outcome.identities.items()}
+    weighed = [
+        f"{text} ({sheet.weights[model]})" if model in sheet.weights else text
+        for model, text in models.items()
+    ]
+    line = f"models: {', '.join(weighed)}"
+    return Line(line if len(line) <= sheet.width else f"models: {', '.join(models.values())}")
 
 
 def _some(lines: Iterable[str], most: int, colour: str = "") -> Iterator[Line]:

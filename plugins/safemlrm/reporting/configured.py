@@ -1,4 +1,4 @@
-"""What summary.json says of the configuration: pairs, scenarios, attacks, and what was not decided of it."""
+"""What reports say of the configuration: pairs, scenarios, attacks, weights, and what was not decided."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import PurePath
 from typing import Any
 
-from safemlrm.config import Config
+from safemlrm.audit import spelled
+from safemlrm.config import Config, Model
 from safemlrm.family import Family
 from safemlrm.matrix import Matrix
 from safemlrm.prompts import Scenario
@@ -34,6 +35,28 @@ def _scenario(scenario: Scenario) -> dict[str, Any]:
         # Where a file lies on somebody's disk is nobody else's business.
         "source": place.name if place.is_absolute() else scenario.source,
     }
+
+
+def weights_of(config: Config) -> dict[str, str]:
+    """Return which weights each model is configured to have, or the name it is served under.
+
+    Models that name neither are left out. An address is never shown.
+    """
+    named = ((name, _weights(model)) for name, model in config.models.items())
+    return {name: spelled(text) for name, text in named if text}
+
+
+def _weights(model: Model) -> str:
+    if model.path is None:
+        return model.model or ""
+    path = _ending(model.path) + (f"@{model.revision}" if model.revision else "")
+    return f"{_ending(model.adapter)} on {path}" if model.adapter else path
+
+
+def _ending(path: str) -> str:
+    """Return a path as it is configured, of an absolute one the end: enough to tell checkpoints apart."""
+    place = PurePath(path)
+    return f".../{'/'.join(place.parts[1:][-2:])}" if place.is_absolute() else path
 
 
 def not_run(records: Iterable[Record], families: Mapping[str, Family]) -> list[dict[str, str]]:

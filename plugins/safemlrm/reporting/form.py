@@ -22,7 +22,7 @@ from safemlrm.picture import Picture
 from safemlrm.reporting.curve import Curve
 from safemlrm.reporting.record import Record
 from safemlrm.tune import Rate, Terms
-from safemlrm.types import Channel, Estimate, Expectation, Identity, Verdict
+from safemlrm.types import Channel, Estimate, Expectation, Verdict
 
 SCHEMA_NAME = "summary.schema.json"
 Count = Annotated[int, Field(ge=0)]
@@ -48,6 +48,14 @@ class ConfiguredScenario(Part):
     expectation: Expectation
     prompts: Count
     source: str
+
+
+class Weighed(Part):
+    """What a model was, by digests; `weights` are those configured, null where nothing names them."""
+
+    digest: str
+    parts: dict[str, str]
+    weights: str | None
 
 
 class FamilyShare(Part):
@@ -102,6 +110,8 @@ class Summary(Part):
     format: Literal[2]
     profile: str | None
     observed: bool
+    passed: bool
+    headline: str
     partial: list[str]
     verdicts: dict[Verdict, Count]
     objections: list[str]
@@ -109,7 +119,7 @@ class Summary(Part):
     scenarios: dict[str, ConfiguredScenario]
     attacks: dict[str, str]
     dropped: dict[str, Count]
-    models: dict[str, Identity]
+    models: dict[str, Weighed]
     gate: Gate
     families: dict[str, dict[str, FamilyShare]]
     decisions: list[Record]

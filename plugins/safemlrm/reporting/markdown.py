@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 
 from safemlrm.audit import spelled
 from safemlrm.family import Family
@@ -34,11 +35,17 @@ HEADER = (
 
 
 def markdown(
-    outcome: Outcome, families: Mapping[str, Family], notes: Sequence[str], *, full: bool = False
+    outcome: Outcome,
+    families: Mapping[str, Family],
+    notes: Sequence[str],
+    weights: Mapping[str, str] = MappingProxyType({}),
+    *,
+    full: bool = False,
 ) -> str:
     """Return the run on one page: verdict first, then what did not pass, the rest folded away.
 
-    It always fits a comment; what does not is counted, and is in summary.json.
+    It always fits a comment; what does not is counted, and is in summary.json. `weights` are those that
+    models are configured to have.
     """
     records = outcome.worst_first
     passed = [record for record in records if record.verdict is Verdict.PASS]
@@ -46,7 +53,7 @@ def markdown(
     parts = [
         [*_head(outcome), *_notices(outcome, families, notes, full=full)],
         _table("What did not pass", others[:ROWS], len(others)),
-        _folded("Pairs, judge and legibility", _context(outcome, families)),
+        _folded("Pairs, judge and legibility", _context(outcome, families, weights)),
         _folded("Refusal position: ASR by words of prefill", curve_table(outcome.curves, code)),
         *map(_channels, outcome.pictures),
         _rows_folded("Everything else that did not pass", others[ROWS:]),
@@ -100,12 +107,15 @@ def _list(lines: Iterable[str]) -> Iterator[str]:
         yield f"- ... and {len(found) - LISTED} more like it"
 
 
-def _context(outcome: Outcome, families: Mapping[str, Family]) -> list[str]:
+def _context(
+    outcome: Outcome, families: Mapping[str, Family], weights: Mapping[str, str]
+) -> list[str]:
     found = [line for picture in outcome.pictures for line in picture_lines(picture)]
     found += [*contract_lines(outcome), *sight_lines(outcome)]
     found += warning_lines(outcome.worst_first, families)
-    models = outcome.identities.items()
-    found += [f"model {model}: {identity.digest[:12]}" for model, identity in models]
+    for model, identity in outcome.identities.items():
+        of = f", {weights[model]}" if model in weights else ""
+        found.append(f"model {model}: {identity.digest[:12]}{of}")
     return list(_list(code(line.strip()) for line in found))
 
 

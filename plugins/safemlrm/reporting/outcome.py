@@ -26,6 +26,8 @@ from safemlrm.types import ALL, Identity, Reason, Verdict
 
 HARM = ("limits", "tax", "tiers")
 """The families that a model passes by refusing everything."""
+NO_ANSWER = frozenset({"reasoning", "epoch"})
+"""Parts of an identity that no answer of a model depends on."""
 DECIDED = frozenset({Verdict.PASS, Verdict.FAIL, Verdict.INCONCLUSIVE})
 
 
@@ -33,12 +35,15 @@ DECIDED = frozenset({Verdict.PASS, Verdict.FAIL, Verdict.INCONCLUSIVE})
 class Outcome:
     """Fills up while tests report; `selected` holds each test's subject, `broken` why one is.
 
+    `collected` are the tests that were to run, `ended` those that did, to their end.
     `outdated` says where the gate falls behind what was accepted, `shortfalls` what else to know.
     """
 
     records: dict[str, list[Record]] = field(default_factory=dict)
     selected: dict[str, str] = field(default_factory=dict)
     broken: dict[str, str] = field(default_factory=dict)
+    collected: set[str] = field(default_factory=set)
+    ended: set[str] = field(default_factory=set)
     pictures: list[Picture] = field(default_factory=list)
     legibility: list[Legibility] = field(default_factory=list)
     clippings: list[Clipping] = field(default_factory=list)
@@ -55,20 +60,29 @@ class Outcome:
     audit: Mapping[str, object] | None = None
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Collect from reports: they reach an xdist controller and a bare run alike."""
-        found = dict(report.user_properties)
-        if "safety.case" not in found:
-            return
-        self.selected[report.nodeid] = str(found["safety.case"])
+        """Collect from reports: they reach an xdist controller and a bare run alike.
+
+        What was decided counts, whatever phase it was in and whatever became of the test: a rerun
+        that decides nothing takes nothing back.
+        """
+        test, found = report.nodeid, dict(report.user_properties)
+        if report.when == "teardown" and str(report.outcome) != "rerun":
+            self.ended.add(test)
+        if "safety.case" in found:
+            self.selected[test] = str(found["safety.case"])
         if report.when == "setup":  # a rerun starts afresh
-            self.records.pop(report.nodeid, None)
-            self.broken.pop(report.nodeid, None)
-        if report.when == "call" and "safety.decisions" in found:
+            self.broken.pop(test, None)
+        if "safety.decisions" in found:
             texts = json.loads(str(found["safety.decisions"]))
-            self.records[report.nodeid] = [Record.from_json(text) for text in texts]
-        if report.failed and "safety.broken" in found:
-            reason = led(str(found["safety.broken"]), self.records.get(report.nodeid, ()))
-            self.broken[report.nodeid] = spelled(reason)
+            self.records[test] = [Record.from_json(text) for text in texts]
+        if "safety.broken" in found:
+            reason = led(str(found["safety.broken"]), self.records.get(test, ()))
+            self.broken[test] = spelled(reason)
+
+    @property
+    def lost(self) -> list[str]:
+        """Tests that were to run and did not end: a worker died once too often, or something left."""
+        return sorted(self.collected - self.ended)
 
     @property
     def worst_first(self) -> list[Record]:
@@ -117,16 +131,19 @@ def partial(outcome: Outcome, families: Mapping[str, Family]) -> list[str]:
     for record in outcome.worst_first:
         decided.setdefault(record.pair, Counter())[METRIC[record.metric].family] += 1
     found = list(outcome.shortfalls)
+    asked = {of_pair(subject) for subject in outcome.selected.values()} | set(decided)
+    if asked and (absent := sorted(set(families) - asked)):
+        found.append(f"{', '.join(absent)}: configured, and not asked about in this run")
     for pair, families_of in sorted(decided.items()):
         number, configured = sum(families_of.values()), len(families[pair].hypotheses)
         if number < configured:
             found.append(
                 f"{pair} was decided on {number} of its {configured} configured hypotheses"
             )
-        absent = outcome.without_base(pair)
-        if absent:
+        without = outcome.without_base(pair)
+        if without:
             found.append(
-                f"{pair} has no accepted baseline for {absent} of its comparisons, which were not made"
+                f"{pair} has no accepted baseline for {without} of its comparisons, which were not made"
             )
         if any(families_of[name] for name in HARM) and not families_of["benign"]:
             found.append(
@@ -145,9 +162,11 @@ def objections(
     exception it caught).
     """
     if not outcome.selected:
-        return []
+        return unended(outcome)
     records = outcome.worst_first
-    found = [*_undecided(records), *_same(records, config, identities), *outcome.outdated]
+    found = [*_undecided(outcome), *_same(records, config, identities), *outcome.outdated]
+    found += [f"broken: {reason}" for reason in dict.fromkeys(outcome.broken.values())]
+    found += unended(outcome)
     ungateable = [r for r in records if r.verdict is Verdict.UNGATEABLE and not r.saturated]
     if len(ungateable) > config.gate.max_ungateable * len(records):
         found.append(
@@ -162,14 +181,30 @@ def objections(
     return found
 
 
-def _undecided(records: Sequence[Record]) -> list[str]:
+def unended(outcome: Outcome) -> list[str]:
+    """Say that tests which were to run did not end: what they would have decided is not known."""
+    lost = outcome.lost
+    if not lost:
+        return []
+    more = f" and {len(lost) - 1} more" if len(lost) > 1 else ""
+    return [f"{spelled(lost[0])}{more}: selected, and never ran to an end; run the gate again"]
+
+
+def of_pair(subject: str) -> str:
+    """Return the pair of a case's or a tier's id; slugs hold no dash."""
+    return subject.partition("-")[0]
+
+
+def _undecided(outcome: Outcome) -> list[str]:
     """Name the pairs of which nothing was decided; a pair beside them that passed proves nothing."""
+    records = outcome.worst_first
     if not records:
         return ["no gate was decided, so nothing is known about the candidate"]
     decided = {record.pair for record in records if record.verdict in DECIDED}
+    asked = {of_pair(subject) for subject in outcome.selected.values()}
     return [
         f"{pair}: no gate was decided, so nothing is known about the candidate"
-        for pair in sorted({record.pair for record in records} - decided)
+        for pair in sorted((asked | {record.pair for record in records}) - decided)
     ]
 
 
@@ -181,12 +216,22 @@ def _same(
     for name in sorted({record.pair for record in records}):
         pair = config.pairs[name]
         base, candidate = identities.get(pair.base or ""), identities.get(pair.candidate)
-        if base is not None and candidate is not None and base.digest == candidate.digest:
+        if base is not None and candidate is not None and _answers(base) == _answers(candidate):
             found.append(
                 f"{name}: base and candidate are the same model ({base.digest[:12]}), so nothing was "
                 "compared; check their paths"
             )
     return found
+
+
+def _answers(identity: Identity) -> dict[str, str]:
+    """Return what a model answers by: where its trace is cut and how its epoch is named change none.
+
+    A script writes its trace between the marks, so they are part of what it answers.
+    """
+    parts = dict(identity.parts)
+    scripted = parts.get("engine") == "scripted"
+    return parts if scripted else {k: v for k, v in parts.items() if k not in NO_ANSWER}
 
 
 def judged_by(records: Iterable[Record]) -> dict[str, dict[str, int]]:

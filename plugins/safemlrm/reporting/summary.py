@@ -6,7 +6,6 @@ import json
 import os
 import tempfile
 from collections.abc import Collection, Mapping
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +15,15 @@ from safemlrm.family import FIRST, Family
 from safemlrm.limits import METRICS
 from safemlrm.matrix import Matrix
 from safemlrm.reading import Cells
-from safemlrm.reporting.configured import configured, not_run
+from safemlrm.reporting.configured import configured, not_run, weights_of
 from safemlrm.reporting.outcome import Outcome, judged_by, objections, partial
 from safemlrm.reporting.plain import plain
 from safemlrm.reporting.sight import legibility_data
 from safemlrm.tune import SUMMARY_FORMAT, Rate, Terms, terms_of
 from safemlrm.types import Case, Tier
+
+OF_ONE_RUN = ("summary.json", "summary.md", "index.html", "release-record.json", "run.json")
+"""Reports that a run writes anew; whoever reads them takes them for those of the last run."""
 
 
 def summarise(
@@ -31,16 +33,21 @@ def summarise(
     matrix: Matrix,
 ) -> dict[str, Any]:
     """Return the content of summary.json: settings, family, decisions; no times and no paths."""
-    records = outcome.worst_first
+    records, weights = outcome.worst_first, weights_of(config)
     return {
         **configured(config, matrix),
         "format": SUMMARY_FORMAT,
         "profile": config.profile,
         "observed": outcome.observed,
+        "passed": outcome.passed and not outcome.observed,
+        "headline": outcome.headline,
         "partial": partial(outcome, families),
         "verdicts": outcome.verdicts,
         "objections": objections(outcome, config, outcome.identities),
-        "models": {name: plain(identity) for name, identity in outcome.identities.items()},
+        "models": {
+            name: {**plain(identity), "weights": weights.get(name)}
+            for name, identity in outcome.identities.items()
+        },
         "gate": config.gate.model_dump(mode="json"),
         "families": {pair: _family(family) for pair, family in sorted(families.items())},
         "decisions": [plain(record) for record in records],
@@ -124,11 +131,24 @@ def write_summary(summary: Mapping[str, Any], folder: Path) -> Path:
     return path
 
 
-def forget_summaries(folder: Path) -> None:
-    """Remove the summaries of an earlier run."""
-    for name in ("summary.json", "summary.md", "index.html", "release-record.json"):
-        with suppress(OSError):
+def forget_reports(folder: Path) -> None:
+    """Remove the reports that speak for one run; the history, the store and what was accepted stay.
+
+    Raises `SafemlrmError` when one of them stays, after removing the others.
+    """
+    stays = ""
+    for name in OF_ONE_RUN:
+        try:
             (folder / name).unlink()
+        except (FileNotFoundError, NotADirectoryError):
+            continue
+        except OSError as error:
+            stays = stays or (
+                f"{folder / name}: could not be removed ({error.strerror}), so do not go by it; free the "
+                "folder and run again"
+            )
+    if stays:
+        raise SafemlrmError(stays)
 
 
 def write_run(account: Mapping[str, Any], folder: Path) -> None:
@@ -141,10 +161,13 @@ def write_whole(path: Path, text: str) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
-        Path(name).chmod(0o644)
-        Path(name).replace(path)
+        try:
+            with os.fdopen(handle, "w", encoding="utf-8") as file:
+                file.write(text)
+            Path(name).chmod(0o644)
+            Path(name).replace(path)
+        finally:  # what could not take its place
+            Path(name).unlink(missing_ok=True)
     except OSError as error:
         raise SafemlrmError(
             f"{path}: the report could not be written ({error.strerror}); the responses are kept "

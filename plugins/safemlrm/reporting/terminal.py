@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from time import monotonic
 
 import pytest
@@ -14,6 +15,7 @@ from safemlrm.config import Config
 from safemlrm.family import Family
 from safemlrm.matrix import Matrix
 from safemlrm.reporting.closing import Sheet, again_command, closing_lines, room_of, written
+from safemlrm.reporting.configured import weights_of
 from safemlrm.reporting.outcome import Outcome
 from safemlrm.reporting.phrases import cut
 from safemlrm.reporting.record import Record
@@ -42,6 +44,8 @@ def header(config: Config, matrix: Matrix, families: Mapping[str, Family]) -> li
             if name != "confirm"
         )
         lines.append(f"safety: family of {pair}: {shares or 'no limit is configured'}")
+    if config.not_in_force:
+        lines.append(f"safety: {config.not_in_force}")
     if matrix.dropped:
         left = ", ".join(
             f"{number} of {number + len(matrix.scenarios[slug].pool)} in {slug}"
@@ -157,6 +161,7 @@ def sheet_of(
         files=written(folder, os.path.relpath(folder, reporter.config.invocation_params.dir)),
         hidden=hidden,
         full=config.report.attach == "full",
+        weights=weights_of(config),
     )
 
 
@@ -169,6 +174,8 @@ def closing(
 ) -> None:
     """Write the closing section: the table, what repeats its first line, and what to know beside it."""
     reporter.write_sep("=", "safety: worst first, by distance beyond the limit")
+    if outcome.summary is None:  # what lies there then is another run's
+        sheet = replace(sheet, files=())
     for line in closing_lines(outcome, families, notes, sheet):
         reporter.write_line(line.text, **({line.colour: True} if line.colour else {}))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -95,6 +96,25 @@ def test_stopped_again_and_again_it_resumes_and_asks_nothing_twice(
     assert folder.asked == RESPONSES - kept
     assert folder.completions == RESPONSES
     assert folder.summary_text == undisturbed.summary_text
+
+
+@pytest.mark.parametrize(
+    ("sign", "arguments"),
+    [
+        pytest.param(signal.SIGKILL, (), id="killed"),
+        pytest.param(signal.SIGTERM, (), id="terminated"),
+        pytest.param(signal.SIGTERM, ("-n1",), id="under xdist", marks=pytest.mark.slow),
+    ],
+)
+def test_no_report_of_an_earlier_run_speaks_for_one_that_was_killed(
+    folder: Folder, undisturbed: Folder, sign: signal.Signals, arguments: tuple[str, ...]
+) -> None:
+    reports = folder.path / "reports"
+    shutil.copytree(undisturbed.path / "reports", reports, ignore=shutil.ignore_patterns("*.db*"))
+    earlier = {file.name for file in reports.iterdir()}
+    assert {"summary.json", "summary.md", "index.html", "release-record.json"} < earlier
+    assert stop(folder, 1, sign, *arguments) == -sign
+    assert earlier & {file.name for file in reports.iterdir()} == {"history.jsonl"}
 
 
 def test_ctrl_c_while_a_controller_measures_leaves_no_process(folder: Folder) -> None:

@@ -88,6 +88,20 @@ def test_a_base_that_is_the_candidate_compares_nothing(project: Project) -> None
     assert said(result, "base and candidate are the same model")
 
 
+@pytest.mark.slow
+def test_trace_markers_make_no_other_model_of_the_base(project: Project) -> None:
+    """Where a trace is cut changes no answer: the base was named as its own candidate."""
+    toml = safety_toml(candidate="", base="", prompts=5, limits="asr = 0.9\nreasoning_tax = 0.9")
+    for script in ('engine = "scripted"\n', "script = {  }\n"):
+        toml = toml.replace(script, "")
+    toml = toml.replace("batch_size = 64", 'path = "organism:base"')
+    marks = 'reasoning = { open = "<think>", close = "</think>" }'
+    project.write(toml.replace("[models.candidate]", f"[models.candidate]\n{marks}"), GATE)
+    result = project.run()
+    assert result.ret == 1
+    assert said(result, "base and candidate are the same model")
+
+
 def test_a_pair_of_which_nothing_was_decided_is_named(project: Project) -> None:
     """Another pair's PASS says nothing about it: it waits for a baseline."""
     more = '[pairs.waiting]\nbase = "baseline"\ncandidate = "candidate"'

@@ -144,4 +144,5 @@ def _least() -> dict[str, Any]:
     assert gate is not None
     found: dict[str, Any] = {name: {} for name in Summary.model_fields}
     found |= {name: [] for name in lists} | nothing
-    return found | {"format": 2, "observed": False, "gate": gate().model_dump(mode="json")}
+    found |= {"format": 2, "observed": False, "passed": False, "headline": "NOT PASSED"}
+    return found | {"gate": gate().model_dump(mode="json")}

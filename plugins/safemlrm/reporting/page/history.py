@@ -83,18 +83,32 @@ def read_history(folder: Path) -> list[History]:
     return found
 
 
-def append_history(run: History, folder: Path) -> list[History]:
-    """Add a run to the file and return all of it.
+def with_run(past: list[History], run: History) -> list[History]:
+    """Return the history with a run at its end.
 
     A run that says of everything what the last one under its profile said, as a replay of the same
-    measurement does, adds no line: a trend is of models and limits, not of how often somebody looked.
-    Raises `SafemlrmError` when the folder cannot be written to.
+    measurement does, adds nothing: a trend is of models and limits, not of how often somebody looked.
     """
-    past = read_history(folder)
     last = next((old for old in reversed(past) if old.profile == run.profile), None)
     if last is not None and replace(run, at=last.at) == last:
         return past
+    runs = [*past, run]
+    return runs[-KEPT:] if len(runs) > MOST else runs
+
+
+def append_history(run: History, folder: Path) -> list[History]:
+    """Add a run to the file, unless it is no news, and return all of it.
+
+    Raises `SafemlrmError` when the folder cannot be written to.
+    """
+    past = read_history(folder)
+    runs = with_run(past, run)
+    if runs is past:
+        return past
     path = folder / NAME
+    if len(runs) <= len(past):  # cut to its newest lines
+        write_whole(path, b"".join(map(_line, runs)).decode("utf-8"))
+        return runs
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with path.open("a+b") as file:
@@ -105,10 +119,6 @@ def append_history(run: History, folder: Path) -> list[History]:
         raise SafemlrmError(
             f"{path}: the history could not be written ({error.strerror})"
         ) from error
-    runs = [*past, run]
-    if len(runs) > MOST:
-        runs = runs[-KEPT:]
-        write_whole(path, b"".join(map(_line, runs)).decode("utf-8"))
     return runs
 
 

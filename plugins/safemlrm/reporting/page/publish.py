@@ -12,7 +12,7 @@ from safemlrm.family import Family
 from safemlrm.reading import Cells
 from safemlrm.reporting.outcome import Outcome
 from safemlrm.reporting.page.build import MISSING, Facts, is_possible, render, write_page
-from safemlrm.reporting.page.history import append_history, history_of
+from safemlrm.reporting.page.history import append_history, history_of, read_history, with_run
 from safemlrm.reporting.phrases import warning_lines
 from safemlrm.reporting.worst import Worst, worst_of
 from safemlrm.types import Case, Verdict
@@ -30,14 +30,15 @@ def publish(
     cells: Cells,
     again: str,
 ) -> list[str]:
-    """Write the page and the run's line in the history; return what there is to say about it.
+    """Write the page, then the run's line in the history; return what there is to say about it.
 
-    Without the extra `report` there is no page, which fails nothing. Raises `SafemlrmError` when the
-    folder cannot be written to.
+    The line comes last, for it stays whatever fails after it. Without the extra `report` there is no
+    page, which fails nothing. Raises `SafemlrmError` when the folder cannot be written to.
     """
     folder, now = cells.config.reports_path, datetime.now(UTC)
-    history = append_history(history_of(summary, outcome.headline, now), folder)
+    run = history_of(summary, outcome.headline, now)
     if not is_possible():
+        append_history(run, folder)
         return [MISSING]
     facts = Facts(
         headline=outcome.headline,
@@ -47,7 +48,9 @@ def publish(
         warnings=tuple(line.strip() for line in warning_lines(outcome.worst_first, families)[1:]),
     )
     worst = worst_in(outcome, cells) if facts.attach != "none" else {}
+    history = with_run(read_history(folder), run)
     write_page(render(summary, account, history, worst, facts), folder)
+    append_history(run, folder)
     return []
 
 

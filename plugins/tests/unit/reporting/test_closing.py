@@ -26,6 +26,7 @@ from safemlrm.reporting.closing import (
 from safemlrm.reporting.curve import Curve, Point
 from safemlrm.reporting.phrases import cut
 from safemlrm.reporting.record import Record
+from safemlrm.types import Identity
 
 LONG = ("pair_of_every_night", "health_consultation", "mm_safetybench_typography")
 CONTROLS = "\x1b]0;owned\x07\x1b[2J\r\n\u202e"
@@ -172,6 +173,17 @@ def test_the_last_line_is_the_verdict_in_words_with_the_reports(
     last = closing_lines(outcome, families_of(records), (), sheet)[-1]
     assert last.text == f"verdict: {word}; reports: reports/summary.md, summary.json"
     assert last.colour == colour
+
+
+def test_models_are_named_with_their_weights_where_these_have_room() -> None:
+    outcome = outcome_of(many(1))
+    outcome.identities = {name: Identity("0123456789abcdef") for name in ("base", "candidate")}
+    sheet = replace(NARROW, width=200, weights={"candidate": f"org/model@{CONTROLS}v1"})
+    lines = [texts(closing_lines(outcome, families_of(many(1)), (), s)) for s in (sheet, NARROW)]
+    wide, narrow = ([t for t in each if t.startswith("models: ")] for each in lines)
+    assert wide[0].startswith("models: base 0123456789ab, candidate 0123456789ab (org/model@\\x1b")
+    assert wide[0].endswith("v1)")
+    assert narrow == ["models: base 0123456789ab, candidate 0123456789ab"]
 
 
 def test_a_run_that_wrote_nothing_says_so() -> None:

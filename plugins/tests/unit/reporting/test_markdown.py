@@ -17,7 +17,7 @@ from safemlrm.metrics.rates import clopper_pearson
 from safemlrm.reporting.curve import Curve, Point
 from safemlrm.reporting.markdown import HEADER, LARGEST, MARKER, code, markdown
 from safemlrm.reporting.record import Record
-from safemlrm.types import Reason, Verdict
+from safemlrm.types import Identity, Reason, Verdict
 
 OURS = {MARKER, "</details>"}
 COLUMNS = 6
@@ -86,6 +86,17 @@ def test_what_did_not_pass_stands_open_and_the_rest_is_folded() -> None:
     assert "| PASS |" not in opened
     assert folded.count("| PASS |") == 3
     assert text.count("<details>") == text.count("</details>")
+
+
+def test_models_are_named_with_their_weights_as_text() -> None:
+    outcome = outcome_of(many(1))
+    outcome.identities = {name: Identity("0123456789abcdef") for name in ("base", "candidate")}
+    weights = {"candidate": f"org/model@{HOSTILE}"}
+    text = markdown(outcome, families_of(many(1)), (), weights)
+    assert "- `model base: 0123456789ab`" in text.splitlines()
+    [line] = [line for line in text.splitlines() if "model candidate" in line]
+    assert "model candidate: 0123456789ab, org/model@" in line
+    assert strange(text) == []
 
 
 @pytest.mark.parametrize("kind", [FAIL, PASS], ids=["failed", "passed"])

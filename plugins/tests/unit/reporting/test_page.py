@@ -123,6 +123,8 @@ def test_what_strangers_wrote_is_text() -> None:
     found["curves"] = [curve({0: 2, 5: 30}, pair=HOSTILE, scenario=HOSTILE)]
     found["audit"] = audited(HOSTILE)
     seen = spelled(HOSTILE)
+    for model in found["models"].values():
+        model["weights"] = seen
     worst = {(seen, seen, seen): worst_rows(HOSTILE, [HOSTILE])}
     facts = Facts("FAILED", AT, HOSTILE, attach="full", warnings=(HOSTILE,))
     text = render(found, {HOSTILE: {"asked": 1, "stored": 0, "seconds": 2}}, [], worst, facts)
@@ -187,6 +189,14 @@ def test_what_was_not_decided_is_listed_with_its_reason() -> None:
     doubtful = [k for k in KINDS if k[1] == "missing" or k[0] == "UNGATEABLE"]
     assert len(doubtful) == 2
     assert "ungateable" in text or "missing" in text
+
+
+def test_models_are_listed_with_their_weights() -> None:
+    found = summary()
+    found["models"]["base"]["weights"] = None
+    shown = section(page(found), "judge").text
+    assert "candidate" + "org/weights-0@main" + "0" * 64 in shown
+    assert "base" + "none named" + "1" * 64 in shown
 
 
 def test_a_pair_without_base_and_a_run_without_decisions_are_pages_too() -> None:
