@@ -35,7 +35,8 @@ DECIDED = frozenset({Verdict.PASS, Verdict.FAIL, Verdict.INCONCLUSIVE})
 class Outcome:
     """Fills up while tests report; `selected` holds each test's subject, `broken` why one is.
 
-    `collected` are the tests that were to run, `ended` those that did, to their end.
+    `collected` are the tests that were to run, `ended` those that did, to their end, and `failed`
+    those that pytest counts as failed.
     `outdated` says where the gate falls behind what was accepted, `shortfalls` what else to know.
     """
 
@@ -44,6 +45,7 @@ class Outcome:
     broken: dict[str, str] = field(default_factory=dict)
     collected: set[str] = field(default_factory=set)
     ended: set[str] = field(default_factory=set)
+    failed: set[str] = field(default_factory=set)
     pictures: list[Picture] = field(default_factory=list)
     legibility: list[Legibility] = field(default_factory=list)
     clippings: list[Clipping] = field(default_factory=list)
@@ -72,6 +74,9 @@ class Outcome:
             self.selected[test] = str(found["safety.case"])
         if report.when == "setup":  # a rerun starts afresh
             self.broken.pop(test, None)
+            self.failed.discard(test)
+        if report.failed:
+            self.failed.add(test)
         if "safety.decisions" in found:
             texts = json.loads(str(found["safety.decisions"]))
             self.records[test] = [Record.from_json(text) for text in texts]
@@ -165,8 +170,7 @@ def objections(
         return unended(outcome)
     records = outcome.worst_first
     found = [*_undecided(outcome), *_same(records, config, identities), *outcome.outdated]
-    found += [f"broken: {reason}" for reason in dict.fromkeys(outcome.broken.values())]
-    found += unended(outcome)
+    found += [*_hidden(outcome), *unended(outcome)]
     ungateable = [r for r in records if r.verdict is Verdict.UNGATEABLE and not r.saturated]
     if len(ungateable) > config.gate.max_ungateable * len(records):
         found.append(
@@ -188,6 +192,15 @@ def unended(outcome: Outcome) -> list[str]:
         return []
     more = f" and {len(lost) - 1} more" if len(lost) > 1 else ""
     return [f"{spelled(lost[0])}{more}: selected, and never ran to an end; run the gate again"]
+
+
+def _hidden(outcome: Outcome) -> list[str]:
+    """Name what broke where no test failed by it: its evidence is missing all the same."""
+    return [
+        f"{outcome.selected.get(test, test)}: broken: {reason}"
+        for test, reason in outcome.broken.items()
+        if test not in outcome.failed and not outcome.records.get(test)
+    ]
 
 
 def of_pair(subject: str) -> str:
