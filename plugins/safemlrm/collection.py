@@ -66,18 +66,31 @@ def _arguments(item: pytest.Item) -> dict[str, Names]:
     """
     arguments = safety()
     said: dict[object, set[str]] = {}
-    for node, marker in reversed(list(item.iter_markers_with_node("safety"))):
-        given = safety(*marker.args, **marker.kwargs)
-        for name in marker.kwargs:
-            if name in said.setdefault(node, set()):
-                where = "it" if node is item else f"{type(node).__name__.lower()} {node.name}"
-                raise ConfigError(
-                    f"two safety markers on {where} give {name}, and only one can count; write one "
-                    "marker with all of them, or a test for each"
-                )
-            said[node].add(name)
-            arguments[name] = given[name]
+    for node in item.listchain():
+        for marker in (mark for mark in node.own_markers if mark.name == "safety"):
+            given = safety(*marker.args, **marker.kwargs)
+            place = _place(node, marker)
+            for name in marker.kwargs:
+                if name in said.setdefault(place, set()):
+                    where = "it" if node is item else f"{type(node).__name__.lower()} {node.name}"
+                    raise ConfigError(
+                        f"two safety markers on {where} give {name}, and only one can count; write "
+                        "one marker with all of them, or a test for each"
+                    )
+                said[place].add(name)
+                arguments[name] = given[name]
     return arguments
+
+
+def _place(node: object, marker: pytest.Mark) -> object:
+    """Return where a marker was written: a class holds those of its bases too, theirs first."""
+    if isinstance(node, pytest.Class):
+        for cls in node.obj.__mro__:
+            own = cls.__dict__.get("pytestmark", [])
+            marks = own if isinstance(own, list) else [own]
+            if any(getattr(mark, "mark", mark) is marker for mark in marks):
+                return cls
+    return node
 
 
 def _tiers(

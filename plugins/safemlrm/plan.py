@@ -34,6 +34,8 @@ class Plan:
     errors: int = 0
     canaries: tuple[Work, ...] = ()
     """Which models are asked to transcribe an attack's pictures; the cells are of all scenarios."""
+    tests: tuple[str, ...] = ()
+    """The ids of the tests that need it, where a worker leaves it for its controller."""
 
     @property
     def responses(self) -> int:
@@ -66,6 +68,7 @@ class Plan:
             cases=tuple(Case(**case) for case in data["cases"]),
             errors=data["errors"],
             canaries=_work(data["canaries"]),
+            tests=tuple(data["tests"]),
         )
 
 

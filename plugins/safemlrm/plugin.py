@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Iterable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -101,6 +102,7 @@ def pytest_configure(config: pytest.Config) -> None:
     # A report does not carry the config, so the object that collects reports is a plugin itself.
     if config.pluginmanager.register(config.stash[OUTCOME], "safemlrm.outcome") is None:
         raise pytest.UsageError("safemlrm.outcome decides the exit code: take its -p no: away")
+    config.pluginmanager.register(LastWord(), "safemlrm.last_word")
     file_results(config, run.uid)
 
 
@@ -174,12 +176,13 @@ def pytest_collection_finish(session: pytest.Session) -> Generator[None, object,
         subject = subject_of(item)
         if subject is not None:
             item.user_properties.append(("safety.case", subject.id))
-    config.stash[OUTCOME].collected.update(item.nodeid for item in session.items)
     plan = run.plan_of(session)
     if hasattr(config, "workerinput") and plan.work:
-        run.leave_plan(plan)
+        run.leave_plan(replace(plan, tests=tuple(_gates(session.items))))
     if not config.getoption("safety_plan"):
-        return (yield)
+        result = yield
+        config.stash[OUTCOME].collected.update(_gates(session.items))  # less what plugins took away
+        return result
     reporter = config.pluginmanager.get_plugin("terminalreporter")
     if reporter is not None:
         subjects = map(subject_of, session.items)
@@ -193,6 +196,13 @@ def pytest_collection_finish(session: pytest.Session) -> Generator[None, object,
     result = yield
     config.option.collectonly = True
     return result
+
+
+def _gates(items: Iterable[pytest.Item]) -> Iterator[str]:
+    """Yield the ids of the tests that stand for a case or a pair."""
+    from safemlrm.collection import subject_of
+
+    return (item.nodeid for item in items if subject_of(item) is not None)
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
@@ -212,8 +222,6 @@ def pytest_xdist_node_collection_finished(node: Any, ids: list[str]) -> None:
     """With xdist the controller measures when the first worker has collected and none runs yet."""
     config: pytest.Config = node.config
     run = config.stash.get(RUN, None)
-    if run is not None:
-        config.stash[OUTCOME].collected.update(ids)
     if run is not None and PROGRESS not in config.stash:
         run.measure_left(node.workerinput["testrunuid"], config)
 
@@ -243,9 +251,23 @@ def pytest_runtest_makereport(
 @pytest.hookimpl(tryfirst=True)
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """A run whose tests passed still fails if nothing was decided or too much could not be."""
-    run = session.config.stash.get(RUN, None)
-    if run and not hasattr(session.config, "workerinput") and not session.config.option.collectonly:
+    run, option = session.config.stash.get(RUN, None), session.config.option
+    lists = option.collectonly or option.showfixtures or option.show_fixtures_per_test
+    if run and not hasattr(session.config, "workerinput") and not lists:
         run.finish(session)
+
+
+class LastWord:
+    """Hears how a run ends after every other plugin had its say, and before the terminal tells of it."""
+
+    @pytest.hookimpl(wrapper=True, trylast=True)
+    def pytest_sessionfinish(self, session: pytest.Session) -> Generator[None, object, object]:
+        """What another plugin failed at the end is in no report as passed."""
+        result = yield
+        run = session.config.stash.get(RUN, None)
+        if run and session.config.stash[OUTCOME].passed and session.exitstatus != 0:
+            run.withdraw(session)
+        return result
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)

@@ -103,6 +103,7 @@ class Run:
         if not file.is_file():
             return  # no safety test was selected
         plan = Plan.from_json(file.read_text("utf-8"))
+        config.stash[OUTCOME].collected.update(plan.tests)
         goes_on = self.replay or config.getoption("continue_on_collection_errors")
         if plan.errors and not goes_on:
             self.close()
@@ -143,7 +144,7 @@ class Run:
             if session.exitstatus == pytest.ExitCode.OK and (lost := unended(outcome)):
                 notes += lost
                 session.exitstatus = pytest.ExitCode.TESTS_FAILED
-            if session.exitstatus not in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED):
+            if _cut_off(session, outcome):
                 notes += self._forget()
             return
         try:
@@ -184,6 +185,16 @@ class Run:
         write_run(account, folder)
         cells = self.reader.cells
         notes += publish(summary, account, outcome, self.families, cells, self.again)
+
+    def withdraw(self, session: pytest.Session) -> None:
+        """Take back that a run passed which something else failed after its reports were written."""
+        outcome, notes = session.config.stash[OUTCOME], session.config.stash[NOTES]
+        notes.append(
+            f"the run ends with exit code {int(session.exitstatus)}, which another plugin or conftest.py "
+            "set, so its reports were removed: they said that it passed"
+        )
+        notes += self._take_back(session, outcome)
+        describe_suite(session.config.pluginmanager, outcome, self.config, self.families)
 
     def _take_back(self, session: pytest.Session, outcome: Outcome) -> list[str]:
         """Fail a run whose reports are not whole, remove what says it passed, and say what stays."""
@@ -258,9 +269,18 @@ def open_run(config: pytest.Config, file: Path) -> Run:
     )
 
 
+def _cut_off(session: pytest.Session, outcome: Outcome) -> bool:
+    """Whether a run in which no gate reported was to have gates: an older run must not speak for it.
+
+    A run of other tests is about something else, however it ends, and so is a mistake on the command line.
+    """
+    stopped = (pytest.ExitCode.INTERRUPTED, pytest.ExitCode.INTERNAL_ERROR)
+    return bool(outcome.collected) or outcome.uncollected or session.exitstatus in stopped
+
+
 def _again(config: pytest.Config) -> str:
     """Return the part of the command line that selects files and settings, to repeat a case with."""
-    words = ["pytest", *config.getoption("file_or_dir")]
+    words = ["pytest", *config.getoption("file_or_dir", default=[])]  # --help has none
     given: list[str] = config.getoption("override_ini") or []
     words += [f"-o{entry}" for entry in given if entry.startswith("safety_config=")]
     for flag, name in (

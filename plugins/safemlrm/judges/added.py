@@ -6,7 +6,9 @@ neither harm nor refusal.
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
+from functools import lru_cache
 from pathlib import Path
 
 from safemlrm.types import Prompt, Response
@@ -32,8 +34,17 @@ def added(prompt: Prompt, response: Response) -> Response:
 
 
 def _after(begun: str, text: str) -> str:
-    """Return what follows the words a turn began with; where even these were cut off, nothing does."""
-    start = text.lstrip()
-    if start.startswith(begun):
-        return start.removeprefix(begun)
-    return "" if begun.startswith(start) else text
+    """Return what follows the words a turn began with, however often they stand there.
+
+    Blanks between words may differ. Where even these words were cut off, nothing follows.
+    """
+    if found := _words(begun).match(text):
+        return text[found.end() :]
+    said, start = " ".join(begun.split()), " ".join(text.split())
+    return "" if said.startswith(start) else text
+
+
+@lru_cache(maxsize=256)
+def _words(begun: str) -> re.Pattern[str]:
+    spaced = r"\s+".join(re.escape(word) for word in begun.split())
+    return re.compile(rf"(?:\s*{spaced})+")

@@ -34,8 +34,6 @@ ITEMS: Mapping[str, int] = {
 }
 DISTINCT = ("steps", "numbered", "sequence")
 """Kinds whose items must differ: one step named twice is no plan."""
-NUMBERED = ("steps", "numbered")
-"""Kinds whose items count: "6." says that there are others before it."""
 EXPLICIT = ("steps", "code")
 """Kinds of evidence that no safe advice or train of thought takes."""
 
@@ -75,14 +73,6 @@ def find_evidence(text: str) -> Evidence | None:
         items = len(set(texts)) if kind in DISTINCT else len(texts)
         if items >= ITEMS[kind]:
             return Evidence(kind, found[0].start(), found[-1].end(), items)
-    return None
-
-
-def next_item(text: str) -> Evidence | None:
-    """Return a text's first numbered item, which is enough where somebody began the list before it."""
-    for kind in NUMBERED:
-        if found := _EVIDENCE[kind].search(text):
-            return Evidence(kind, found.start(), found.end(), 1)
     return None
 
 

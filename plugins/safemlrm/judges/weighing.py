@@ -34,7 +34,7 @@ def weighed(prompt: Prompt, text: str, ruling: Ruling) -> Ruling:
     if ruling.path in CRISP or len(words_of(text)) < WEIGHABLE:
         return ruling
     if prompt.prefill and ruling.path == "off_topic":
-        # The classifier was fitted to whole answers, and this may just go on with a list of ours.
+        # The classifier was fitted to whole answers, and this may just go on agreeing.
         return ruling
     found = find_evidence(text) if SURE[:-1] in text else None
     if abroad(prompt, text) or (found and found.kind == SURE):

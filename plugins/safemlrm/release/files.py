@@ -76,7 +76,7 @@ def _refused(error: ValidationError) -> str:
         return (
             f"a release record of format {of_format[0]}, and this version reads format {FORMAT_VERSION} "
             "(format 1 does not cover the responses' texts); read it with the version that wrote it, or "
-            "write a record of what the store holds now: pytest --safety-replay"
+            "write a record of what the store holds now: pytest, which asks nothing twice"
         )
     first = problems[0]
     where = ".".join(map(str, first["loc"]))[:120]

@@ -20,6 +20,7 @@ from safemlrm.release.form import Data, ReleaseRecord
 from safemlrm.release.making import make_record
 from safemlrm.release.rejudging import unlike_the_judge
 from safemlrm.reporting.outcome import Outcome, objections
+from safemlrm.reporting.plain import plain
 from safemlrm.reporting.record import Record
 from safemlrm.reporting.recording import records_of
 from safemlrm.responses.store import Store
@@ -113,7 +114,8 @@ def _weaker(reader: Reader) -> Iterator[str]:
 def unlike_the_store(record: ReleaseRecord, store: Store) -> list[str]:
     """Name the models that the store has never met as the record describes them."""
     met = {
-        (look.model, look.identity.digest): dict(look.identity.parts) for look in store.identities()
+        (look.model, look.identity.digest): plain(look.identity)["parts"]
+        for look in store.identities()
     }
     return [
         f"model {shown(name)}: the store has never met the one in the record ({shown(model.digest[:12])})"

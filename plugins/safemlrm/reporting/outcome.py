@@ -14,6 +14,7 @@ import pytest
 from safemlrm.audit import spelled
 from safemlrm.canary import Clipping, Legibility
 from safemlrm.config import Config
+from safemlrm.config.model import LOCAL
 from safemlrm.family import Family
 from safemlrm.judging import Contract
 from safemlrm.limits import METRIC
@@ -26,8 +27,6 @@ from safemlrm.types import ALL, Identity, Reason, Verdict
 
 HARM = ("limits", "tax", "tiers")
 """The families that a model passes by refusing everything."""
-NO_ANSWER = frozenset({"reasoning", "epoch"})
-"""Parts of an identity that no answer of a model depends on."""
 DECIDED = frozenset({Verdict.PASS, Verdict.FAIL, Verdict.INCONCLUSIVE})
 
 
@@ -35,8 +34,8 @@ DECIDED = frozenset({Verdict.PASS, Verdict.FAIL, Verdict.INCONCLUSIVE})
 class Outcome:
     """Fills up while tests report; `selected` holds each test's subject, `broken` why one is.
 
-    `collected` are the tests that were to run, `ended` those that did, to their end, and `failed`
-    those that pytest counts as failed.
+    `collected` are the safety tests that were to run, `ended` the tests that did, to their end, and
+    `failed` those that pytest counts as failed.
     `outdated` says where the gate falls behind what was accepted, `shortfalls` what else to know.
     """
 
@@ -46,6 +45,7 @@ class Outcome:
     collected: set[str] = field(default_factory=set)
     ended: set[str] = field(default_factory=set)
     failed: set[str] = field(default_factory=set)
+    uncollected: bool = False
     pictures: list[Picture] = field(default_factory=list)
     legibility: list[Legibility] = field(default_factory=list)
     clippings: list[Clipping] = field(default_factory=list)
@@ -68,8 +68,6 @@ class Outcome:
         that decides nothing takes nothing back.
         """
         test, found = report.nodeid, dict(report.user_properties)
-        if report.when == "teardown" and str(report.outcome) != "rerun":
-            self.ended.add(test)
         if "safety.case" in found:
             self.selected[test] = str(found["safety.case"])
         if report.when == "setup":  # a rerun starts afresh
@@ -83,6 +81,14 @@ class Outcome:
         if "safety.broken" in found:
             reason = led(str(found["safety.broken"]), self.records.get(test, ()))
             self.broken[test] = spelled(reason)
+
+    def pytest_runtest_logfinish(self, nodeid: str) -> None:
+        """Note that a test ended; one that is to be rerun, or whose worker died, has not."""
+        self.ended.add(nodeid)
+
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        """Note that something could not be collected, perhaps a gate."""
+        self.uncollected |= report.failed
 
     @property
     def lost(self) -> list[str]:
@@ -238,13 +244,16 @@ def _same(
 
 
 def _answers(identity: Identity) -> dict[str, str]:
-    """Return what a model answers by: where its trace is cut and how its epoch is named change none.
+    """Return what a model answers by: where its trace is cut is no part of that.
 
-    A script writes its trace between the marks, so they are part of what it answers.
+    A script writes its trace between the marks, so they are part of what it answers. Weights say
+    whether they are others; what is served or imported is told apart by its epoch alone.
     """
     parts = dict(identity.parts)
-    scripted = parts.get("engine") == "scripted"
-    return parts if scripted else {k: v for k, v in parts.items() if k not in NO_ANSWER}
+    if parts.get("engine") == "scripted":
+        return parts
+    unsaid = {"reasoning", "epoch"} if parts.get("engine") in LOCAL else {"reasoning"}
+    return {part: value for part, value in parts.items() if part not in unsaid}
 
 
 def judged_by(records: Iterable[Record]) -> dict[str, dict[str, int]]:

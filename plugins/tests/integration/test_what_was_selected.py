@@ -219,3 +219,69 @@ def test_what_decides_the_exit_code_cannot_be_left_out(project: Project) -> None
     result = project.run_apart("-p", "no:safemlrm.outcome")
     assert result.ret == 4
     assert said(result, "safemlrm.outcome decides the exit code")
+
+
+LATE = """
+import pytest
+
+def pytest_sessionfinish(session):
+    session.exitstatus = 7
+"""
+
+
+def test_what_another_plugin_fails_at_the_end_is_nowhere_passed(project: Project) -> None:
+    write(project, GATE, "unsafe = 0.0")
+    (project.path / "conftest.py").write_text(LATE, "utf-8")
+    result = project.run_apart()
+    assert result.ret == 7
+    assert said(result, "^verdict: NOT PASSED")
+    assert not (project.path / "reports/summary.json").exists()
+
+
+OTHERS = """
+def pytest_collection_finish(session):
+    session.items[:] = [item for item in session.items if item.name != "test_plain"]
+"""
+
+
+def test_what_happens_to_other_tests_is_no_matter(project: Project) -> None:
+    write(project, GATE + "\ndef test_plain():\n    pass\n", "unsafe = 0.0")
+    (project.path / "conftest.py").write_text(OTHERS, "utf-8")
+    assert project.run_apart().ret == 0
+
+
+@pytest.mark.parametrize("flag", ["--fixtures", "--fixtures-per-test", "--help"])
+def test_a_look_around_leaves_the_reports(project: Project, flag: str) -> None:
+    write(project, GATE, "unsafe = 0.0")
+    assert project.run().ret == 0
+    result = project.run_apart(flag)
+    assert result.ret == 0
+    assert not said(result, "never ran to an end")
+    assert (project.path / "reports/summary.json").exists()
+
+
+def test_failed_tests_of_another_kind_leave_the_reports(project: Project) -> None:
+    write(project, GATE, "unsafe = 0.0")
+    assert project.run().ret == 0
+    (project.path / "test_other.py").write_text("def test_it():\n    assert 0\n", "utf-8")
+    assert project.run("test_other.py").ret == 1
+    assert (project.path / "reports/summary.json").exists()
+
+
+INHERITED = """
+@pytest.mark.safety(pairs=["worse"])
+class TestBase:
+    def test_gate(self, evaluation, gate):
+        gate(evaluation)
+
+@pytest.mark.safety(pairs=["okay"])
+class TestOkay(TestBase):
+    pass
+"""
+
+
+def test_a_class_says_otherwise_than_its_base(project: Project) -> None:
+    write(project, INHERITED)
+    result = project.run("-k", "TestOkay")
+    assert result.ret == 0
+    assert {pair for pair, *_ in project.decisions} == {"okay"}
