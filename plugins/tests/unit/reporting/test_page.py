@@ -82,6 +82,13 @@ def test_verdict_and_reasons_come_before_everything_else() -> None:
     assert text.index("<h1>FAILED</h1>") < text.index("same model") < places[1]
 
 
+def test_the_lead_names_the_pairs_that_were_decided() -> None:
+    data = summary()
+    data["not_run"] = [dict(pair="a_waiting", scenario="fraud", attack="direct", metric="asr")]
+    lead = page(data).partition('<p class="lead">')[2].partition("</p>")[0]
+    assert shown(lead).startswith("r1: ")
+
+
 def test_ids_are_unique_and_every_link_leads_somewhere() -> None:
     found = Elements(page())
     assert len(found.ids) == len(set(found.ids))
